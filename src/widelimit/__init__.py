@@ -1,0 +1,35 @@
+"""The neural tangent kernel and infinite-width limits of neural networks: exact, measured and visible."""
+
+from .arch import Abs as Abs
+from .arch import ABRelu as ABRelu
+from .arch import Cos as Cos
+from .arch import Dense as Dense
+from .arch import Elementwise as Elementwise
+from .arch import Erf as Erf
+from .arch import Flatten as Flatten
+from .arch import Gaussian as Gaussian
+from .arch import Identity as Identity
+from .arch import LeakyRelu as LeakyRelu
+from .arch import NTKParameterization as NTKParameterization
+from .arch import Relu as Relu
+from .arch import Sin as Sin
+from .arch import StandardParameterization as StandardParameterization
+from .arch import from_json as from_json
+from .arch import residual as residual
+from .arch import serial as serial
+from .arch import to_json as to_json
+from .kernels import NNGP as NNGP
+from .kernels import NTK as NTK
+from .dynamics import GradientDescent as GradientDescent
+from .dynamics import GradientFlow as GradientFlow
+from .dynamics import MeanSquares as MeanSquares
+from .dynamics import SumOfSquares as SumOfSquares
+from .dynamics import infinite_ensemble as infinite_ensemble
+from .dynamics import max_learning_rate as max_learning_rate
+from .dynamics import network_flow as network_flow
+from .empirical import Full as Full
+from .empirical import Trace as Trace
+from .empirical import linearize as linearize
+from .empirical import taylor_expand as taylor_expand
+from .engine import Reference as Reference
+from .kernels import EmpiricalNTK as EmpiricalNTK

@@ -1,0 +1,99 @@
+"""Checks of what comes in from outside: each failure is a sentence with the remedy."""
+
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from ._typing import Array
+
+
+def inputs(x: Any, name: str) -> np.ndarray | Array:
+    """Return ``x`` as an array of inputs of shape (n, \\*input_shape), refusing what cannot be one.
+
+    Raises
+    ------
+    ValueError
+        If ``x`` has no batch axis and no feature axis, is empty, is not real, or holds NaN or infinity.
+    """
+    array = real(x, name)
+    if array.ndim < 2:
+        raise ValueError(
+            f"{name} has shape {array.shape}; expected (n, *input_shape) with one row per example. "
+            f"For n scalars use {name}[:, None], for one example {name}[None]."
+        )
+    if 0 in array.shape:
+        raise ValueError(f"{name} has shape {array.shape}; expected at least one example and one feature.")
+    return array
+
+
+def targets(y: Any, n: int, name: str) -> np.ndarray | Array:
+    """Return targets as an array of shape (n, outputs); a vector of shape (n,) counts as one output."""
+    array = real(y, name)
+    if array.ndim == 1:
+        array = array[:, None]
+    if array.ndim != 2 or array.shape[0] != n or array.shape[1] == 0:
+        raise ValueError(
+            f"{name} has shape {np.shape(y)}; expected ({n},) or ({n}, outputs), one row per input."
+        )
+    return array
+
+
+def real(x: Any, name: str) -> np.ndarray | Array:
+    """Return ``x`` as an array of finite real numbers."""
+    array = x if isinstance(x, jax.Array | np.ndarray) else np.asarray(x)
+    if array.dtype == bool or not (
+        jnp.issubdtype(array.dtype, jnp.floating) or jnp.issubdtype(array.dtype, jnp.integer)
+    ):
+        raise ValueError(f"{name} has dtype {array.dtype}; expected real numbers (floating or integer).")
+    finite(array, name)
+    return array
+
+
+def finite(array: np.ndarray | Array, name: str) -> None:
+    """Refuse NaN and infinity in a concrete array, naming the first place; tracers pass."""
+    if isinstance(array, jax.core.Tracer) or not jnp.issubdtype(array.dtype, jnp.floating):
+        return
+    values = np.asarray(array)
+    if not np.isfinite(values).all():
+        where = tuple(int(i) for i in np.argwhere(~np.isfinite(values))[0])
+        raise ValueError(
+            f"{name}{list(where)} is {values[where]}; expected finite numbers. "
+            "Remove or impute the row before calling."
+        )
+
+
+def nonnegative(value: Any, name: str) -> None:
+    """Refuse a concrete hyperparameter that is negative, NaN or infinite; tracers pass."""
+    if isinstance(value, jax.core.Tracer):
+        return
+    if not (isinstance(value, int | float | np.generic | np.ndarray | jax.Array) and np.ndim(value) == 0):
+        raise ValueError(f"{name} is {value!r}; expected one number that is zero or more.")
+    if not (np.isfinite(value) and value >= 0):
+        raise ValueError(f"{name} is {value}; expected a finite number that is zero or more.")
+
+
+def positive_int(value: Any, name: str) -> None:
+    """Refuse what is not a positive integer."""
+    if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < 1:
+        raise ValueError(f"{name} is {value!r}; expected a positive integer.")
+
+
+def same_features(x1: Any, x2: Any, names: tuple[str, str] = ("x1", "x2")) -> None:
+    """Refuse two batches whose examples differ in shape."""
+    if x1.shape[1:] != x2.shape[1:]:
+        raise ValueError(
+            f"{names[0]} holds examples of shape {x1.shape[1:]}, {names[1]} of shape {x2.shape[1:]}; "
+            "expected the same shape for both."
+        )
+
+
+def overflow(out: Any, what: str) -> Any:
+    """Refuse a concrete result that is not finite: the linear model has diverged; tracers pass."""
+    if not isinstance(out, jax.core.Tracer) and not np.isfinite(np.asarray(out)).all():
+        raise ValueError(
+            f"{what} overflowed: gradient descent on the linear model diverges. Use a learning rate below the "
+            "flow's max_learning_rate."
+        )
+    return out

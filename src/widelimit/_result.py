@@ -1,0 +1,13 @@
+"""Outcomes of numerical work: a value is a sentence."""
+
+import equinox as eqx
+
+
+class Result(eqx.Enumeration):
+    """How a computation ended; its text says what happened and what to do."""
+
+    successful = "The computation succeeded."
+    not_positive_definite = (
+        "The matrix is not positive definite to working precision. Add noise or ridge, remove duplicated inputs, "
+        "or use the eigendecomposition, which accepts a singular matrix."
+    )

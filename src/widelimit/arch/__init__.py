@@ -1,0 +1,30 @@
+"""Architectures as data: layers, composition, parameterizations, JSON."""
+
+from ._activation import Abs as Abs
+from ._activation import ABRelu as ABRelu
+from ._activation import Activation as Activation
+from ._activation import Cos as Cos
+from ._activation import Elementwise as Elementwise
+from ._activation import Erf as Erf
+from ._activation import Gaussian as Gaussian
+from ._activation import Identity as Identity
+from ._activation import LeakyRelu as LeakyRelu
+from ._activation import Relu as Relu
+from ._activation import Sin as Sin
+from ._base import AbstractLayer as AbstractLayer
+from ._compose import Residual as Residual
+from ._compose import Serial as Serial
+from ._compose import residual as residual
+from ._compose import serial as serial
+from ._dense import Dense as Dense
+from ._flatten import Flatten as Flatten
+from ._json import from_json as from_json
+from ._json import to_json as to_json
+from ._pair import DATA as DATA
+from ._pair import Gaussianity as Gaussianity
+from ._pair import Pair as Pair
+from ._pair import Signal as Signal
+from ._pair import input_pair as input_pair
+from ._parameterization import AbstractParameterization as AbstractParameterization
+from ._parameterization import NTKParameterization as NTKParameterization
+from ._parameterization import StandardParameterization as StandardParameterization

@@ -1,0 +1,120 @@
+"""Element-wise activations as layers."""
+
+from __future__ import annotations
+
+from .. import dual
+from .._typing import Array, Callable, Key, Params, Scalar, Shape
+from ._base import AbstractLayer
+from ._pair import Gaussianity, Pair, Signal
+
+
+class Activation(AbstractLayer):
+    r"""Element-wise activation :math:`\varphi`, through its Gaussian dual.
+
+    .. math:: K' = E\,\varphi(u)\varphi(v),\qquad \Theta' = E\,\varphi'(u)\varphi'(v)\;\Theta
+
+    Parameters
+    ----------
+    dual
+        The activation and its Gaussian expectations.
+    """
+
+    dual: dual.AbstractDual
+
+    def out_shape(self, shape: Shape) -> Shape:
+        """Return ``shape``."""
+        return shape
+
+    def init(self, key: Key, shape: Shape) -> Params:  # noqa: ARG002
+        """Return no parameters."""
+        return {}
+
+    def forward(self, params: Params, x: Array) -> Array:  # noqa: ARG002
+        """Return the output for one example."""
+        return self.dual.value(x)
+
+    def propagate(self, pair: Pair) -> Pair:
+        """Return the second moments and the NTK behind the layer."""
+        variances = pair.xx, pair.yy, pair.gap
+        return Pair(
+            xx=self.dual.moment(pair.xx),
+            yy=self.dual.moment(pair.yy),
+            gap=self.dual.gap(*variances),
+            ntk=self.dual.slope(*variances) * pair.ntk,
+            channels=pair.channels,
+        )
+
+    def transmit(self, signal: Signal) -> Signal:
+        """Return a signal that is no longer Gaussian; refuse one that is not Gaussian already."""
+        if self.dual.linear:
+            return signal
+        if signal.gaussianity is Gaussianity.NOT_GAUSSIAN:
+            raise ValueError(
+                f"{self.dual!r} is applied to a signal that is not Gaussian in the limit (data, or the output of "
+                "an activation), so the kernel has no closed form. Put a Dense layer before it."
+            )
+        return Signal(Gaussianity.NOT_GAUSSIAN, fresh=False)
+
+    def resized(self, width: int, factor: float, readout: bool) -> tuple[Activation, float]:  # noqa: ARG002
+        """Return the layer itself."""
+        return self, factor
+
+
+def Relu() -> Activation:  # noqa: N802
+    r"""Return the layer :math:`\max(u, 0)`."""
+    return Activation(dual.PiecewiseLinear(0.0, 1.0))
+
+
+def LeakyRelu(slope: Scalar = 0.01) -> Activation:  # noqa: N802
+    r"""Return the layer :math:`\max(u, 0) + \mathrm{slope}\cdot\min(u, 0)`."""
+    return Activation(dual.PiecewiseLinear(slope, 1.0))
+
+
+def Abs() -> Activation:  # noqa: N802
+    r"""Return the layer :math:`|u|`."""
+    return Activation(dual.PiecewiseLinear(-1.0, 1.0))
+
+
+def ABRelu(a: Scalar, b: Scalar) -> Activation:  # noqa: N802
+    r"""Return the layer :math:`a\min(u, 0) + b\max(u, 0)`."""
+    return Activation(dual.PiecewiseLinear(a, b))
+
+
+def Erf(a: Scalar = 1.0, b: Scalar = 1.0, c: Scalar = 0.0) -> Activation:  # noqa: N802
+    r"""Return the layer :math:`a\,\mathrm{erf}(bu) + c`."""
+    return Activation(dual.Erf(a, b, c))
+
+
+def Sin(a: Scalar = 1.0, b: Scalar = 1.0, c: Scalar = 0.0) -> Activation:  # noqa: N802
+    r"""Return the layer :math:`a\sin(bu + c)`."""
+    return Activation(dual.Sin(a, b, c))
+
+
+def Cos(a: Scalar = 1.0, b: Scalar = 1.0, c: Scalar = 0.0) -> Activation:  # noqa: N802
+    r"""Return the layer :math:`a\cos(bu + c)`."""
+    return Activation(dual.Cos(a, b, c))
+
+
+def Gaussian(a: Scalar = 1.0, b: Scalar = -1.0) -> Activation:  # noqa: N802
+    r"""Return the layer :math:`a\,e^{bu^2}` with :math:`b < 0`."""
+    return Activation(dual.Gaussian(a, b))
+
+
+def Identity() -> Activation:  # noqa: N802
+    """Return the layer that changes nothing, as between the layers of a deep linear network."""
+    return Activation(dual.Identity())
+
+
+def Elementwise(fn: Callable[[Array], Array], nodes: int = 64, tolerance: float = 1e-6) -> Activation:  # noqa: N802
+    r"""Return any smooth activation, its kernel by quadrature with an error estimate.
+
+    Parameters
+    ----------
+    fn
+        The activation :math:`\varphi`, such as `jax.numpy.tanh` or `jax.nn.silu`.
+    nodes
+        Quadrature nodes per dimension.
+    tolerance
+        Largest estimated error accepted; beyond it the kernel raises. See `widelimit.dual.Quadrature`.
+    """
+    return Activation(dual.Quadrature(fn, nodes, tolerance))

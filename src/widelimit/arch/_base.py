@@ -1,0 +1,64 @@
+"""The contract of a layer: one object for the finite network and for its limit."""
+
+import abc
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+
+from .. import _check
+from .._typing import Array, Key, Params, Shape
+from ._pair import Pair, Signal
+
+
+class AbstractLayer(eqx.Module):
+    """A layer, or a whole network: a frozen pytree whose hyperparameters are leaves.
+
+    A layer is written for ONE example of shape ``(*space, channels)`` and for ONE pair of inputs; batches are made
+    by `jax.vmap` here and in the engines. To add one, give the six methods below; everything else follows.
+    """
+
+    @abc.abstractmethod
+    def out_shape(self, shape: Shape) -> Shape:
+        """Return the shape of the output for one input of shape ``shape``, refusing shapes that do not fit."""
+
+    @abc.abstractmethod
+    def init(self, key: Key, shape: Shape) -> Params:
+        """Return random parameters for inputs of shape ``shape`` (one example: ``x.shape[1:]``)."""
+
+    @abc.abstractmethod
+    def forward(self, params: Params, x: Array) -> Array:
+        """Return the output for one example."""
+
+    @abc.abstractmethod
+    def propagate(self, pair: Pair) -> Pair:
+        """Return the second moments and the NTK behind the layer, in the limit of infinite width."""
+
+    @abc.abstractmethod
+    def transmit(self, signal: Signal) -> Signal:
+        """Return what is known of the signal behind the layer, refusing signals that have no limit here."""
+
+    @abc.abstractmethod
+    def resized(self, width: int, factor: float, readout: bool) -> "tuple[AbstractLayer, float]":
+        """Return the layer at another width with the same limit, and the factor by which its output grew.
+
+        Parameters
+        ----------
+        width
+            Number of channels of every layer with weights.
+        factor
+            By how much the number of incoming channels has grown.
+        readout
+            Whether this is the last part of the network, whose last weights keep their width.
+        """
+
+    def at_width(self, width: int) -> "AbstractLayer":
+        """Return the network with every hidden layer ``width`` wide; readout and infinite limit stay the same."""
+        _check.positive_int(width, "width")
+        return self.resized(width, 1.0, readout=True)[0]
+
+    def apply(self, params: Params, x: Array) -> Array:
+        """Return the outputs for a batch of inputs of shape (n, \\*input_shape), shape (n, \\*output_shape)."""
+        x = _check.inputs(x, "x")
+        self.out_shape(tuple(x.shape[1:]))
+        return jax.vmap(self.forward, (None, 0))(params, jnp.asarray(x))

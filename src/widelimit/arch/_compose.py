@@ -1,0 +1,184 @@
+"""Networks out of layers: in series, and around a residual connection."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import equinox as eqx
+import jax
+
+from .._typing import Array, Key, Params, Shape
+from ._base import AbstractLayer
+from ._pair import UNKNOWN, Gaussianity, Pair, Signal
+
+
+class Serial(AbstractLayer):
+    """Layers one after another.
+
+    Parameters
+    ----------
+    layers
+        At least one layer. Parameters are a tuple, one entry per layer.
+    """
+
+    layers: tuple[AbstractLayer, ...]
+
+    def __check_init__(self) -> None:
+        """Check that every member is a layer and that the composition has a limit."""
+        if not self.layers:
+            raise ValueError("serial got no layers; expected at least one, such as Dense(1).")
+        for i, layer in enumerate(self.layers):
+            if not isinstance(layer, AbstractLayer):
+                raise ValueError(
+                    f"layer {i} of serial is {layer!r}; expected a layer, such as Dense(64) or Relu()."
+                )
+        self.transmit(UNKNOWN)
+
+    def out_shape(self, shape: Shape) -> Shape:
+        """Return the shape behind the last layer."""
+        for i, layer in enumerate(self.layers):
+            shape = _at(i, layer.out_shape, shape)
+        return shape
+
+    def init(self, key: Key, shape: Shape) -> Params:
+        """Return a tuple with the parameters of each layer."""
+        params = []
+        for i, (layer, k) in enumerate(
+            zip(self.layers, jax.random.split(key, len(self.layers)), strict=True)
+        ):
+            params.append(_at(i, layer.init, k, shape))
+            shape = layer.out_shape(shape)
+        return tuple(params)
+
+    def forward(self, params: Params, x: Array) -> Array:
+        """Return the output for one example."""
+        for layer, p in zip(self.layers, params, strict=True):
+            x = layer.forward(p, x)
+        return x
+
+    def propagate(self, pair: Pair) -> Pair:
+        """Return the second moments and the NTK behind the last layer."""
+        for layer in self.layers:
+            pair = layer.propagate(pair)
+        return pair
+
+    def transmit(self, signal: Signal) -> Signal:
+        """Return what is known of the signal behind the last layer."""
+        for i, layer in enumerate(self.layers):
+            signal = _at(i, layer.transmit, signal)
+        return signal
+
+    def resized(self, width: int, factor: float, readout: bool) -> tuple[Serial, float]:
+        """Return the layers at another width, and the factor by which the output grew."""
+        with_weights = [
+            i for i, layer in enumerate(self.layers) if layer.resized(1, 1.0, False)[0] is not layer
+        ]
+        last = max(with_weights, default=-1)
+        layers = []
+        for i, layer in enumerate(self.layers):
+            layer, factor = layer.resized(width, factor, readout and i == last)
+            layers.append(layer)
+        return (Serial(tuple(layers)) if with_weights else self), factor
+
+
+class Residual(AbstractLayer):
+    r"""A branch around which the input is added back: :math:`u \mapsto u + f(u)`.
+
+    .. math:: K' = K + K_f,\qquad \Theta' = \Theta + \Theta_f
+
+    Exact because the branch ends in fresh weights: it has mean zero and is uncorrelated with :math:`u`.
+
+    Parameters
+    ----------
+    body
+        The branch :math:`f`, with as many output channels as input channels.
+
+    Raises
+    ------
+    ValueError
+        If the branch does not end in fresh weights.
+    """
+
+    body: AbstractLayer = eqx.field()
+
+    def __check_init__(self) -> None:
+        """Check that the branch ends in fresh weights."""
+        if not isinstance(self.body, AbstractLayer):
+            raise ValueError(f"the branch of residual is {self.body!r}; expected a layer.")
+        self.transmit(UNKNOWN)
+
+    def out_shape(self, shape: Shape) -> Shape:
+        """Return ``shape``, refusing a branch that changes it."""
+        out = self.body.out_shape(shape)
+        if out != shape:
+            raise ValueError(
+                f"the branch of a residual maps inputs of shape {shape} to {out}; expected the same shape on both "
+                f"sides. Give its last Dense layer width {shape[-1]}, or put a Dense({out[-1]}) before the residual."
+            )
+        return shape
+
+    def init(self, key: Key, shape: Shape) -> Params:
+        """Return the parameters of the branch."""
+        self.out_shape(shape)
+        return self.body.init(key, shape)
+
+    def forward(self, params: Params, x: Array) -> Array:
+        """Return the output for one example."""
+        return x + self.body.forward(params, x)
+
+    def propagate(self, pair: Pair) -> Pair:
+        """Return the sums of the second moments and of the NTK."""
+        branch = self.body.propagate(pair)
+        return jax.tree.map(lambda a, b: a + b, pair, dataclasses.replace(branch, channels=pair.channels))
+
+    def transmit(self, signal: Signal) -> Signal:
+        """Return what is known of the sum."""
+        branch = self.body.transmit(dataclasses.replace(signal, fresh=False))
+        if not branch.fresh:
+            raise ValueError(
+                "the branch of residual does not end in fresh weights, so it is correlated with the input that is "
+                "added to it and the sum has no closed form. End the branch with a Dense layer."
+            )
+        known = Gaussianity.GAUSSIAN if branch.gaussianity is signal.gaussianity else signal.gaussianity
+        return Signal(
+            known if branch.gaussianity is Gaussianity.GAUSSIAN else branch.gaussianity, signal.fresh
+        )
+
+    def resized(self, width: int, factor: float, readout: bool) -> tuple[Residual, float]:
+        """Return the block at another width, and the factor by which the output grew."""
+        body, _ = self.body.resized(width, factor, readout)
+        return Residual(body), factor
+
+
+def serial(*layers: AbstractLayer) -> Serial:
+    """Return the network of ``layers`` one after another.
+
+    Parameters
+    ----------
+    *layers
+        Layers in the order in which data pass them.
+
+    Raises
+    ------
+    ValueError
+        If an activation follows a signal that is not Gaussian in the limit; the message names the layer.
+    """
+    return Serial(layers)
+
+
+def residual(*layers: AbstractLayer) -> Residual:
+    """Return ``u + f(u)`` with ``f`` the branch of ``layers`` in series, which must end in a Dense layer.
+
+    Parameters
+    ----------
+    *layers
+        Layers of the branch.
+    """
+    return Residual(layers[0] if len(layers) == 1 else Serial(layers))
+
+
+def _at(i: int, method, *args):  # noqa: ANN001, ANN002, ANN202
+    try:
+        return method(*args)
+    except ValueError as error:
+        raise ValueError(f"layer {i}: {error}") from None

@@ -1,0 +1,84 @@
+r"""Functions with a square-root singularity at coincident or zero inputs, made safe to evaluate and differentiate.
+
+The kernels of kinked activations behave like :math:`|x-x'|` near coincidence, where no derivative exists; these
+functions return the derivative 0 there, which is the mean of the one-sided ones.
+"""
+
+import jax
+import jax.numpy as jnp
+
+from .._typing import Array
+
+
+def safe_sqrt(x: Array) -> Array:
+    r"""Return :math:`\sqrt{\max(x, 0)}` with derivative 0 where :math:`x \le 0`."""
+    positive = x > 0
+    return jnp.where(positive, jnp.sqrt(jnp.where(positive, x, 1)), 0)
+
+
+def safe_divide(a: Array, b: Array, fill: float) -> Array:
+    """Return ``a / b``, and ``fill`` where ``b`` is zero, with derivatives 0 there."""
+    nonzero = b != 0
+    return jnp.where(nonzero, a / jnp.where(nonzero, b, 1), fill)
+
+
+def haversine(q1: Array, q2: Array, g: Array) -> tuple[Array, Array]:
+    r"""Return :math:`S = \sqrt{q_1 q_2}` and :math:`h = 1 - \cos\theta`, with :math:`\cos\theta = q_{12}/S`.
+
+    .. math:: h = \frac{g - \tfrac12(\sqrt{q_1} - \sqrt{q_2})^2}{S} \in [0, 2]
+
+    Where an input is zero, :math:`h = 1`: the angle to the zero vector counts as a right one.
+    """
+    s1, s2 = safe_sqrt(q1), safe_sqrt(q2)
+    scale = s1 * s2
+    return scale, jnp.clip(safe_divide(g - (s1 - s2) ** 2 / 2, scale, 1.0), 0, 2)
+
+
+@jax.custom_jvp
+def angle(h: Array) -> Array:
+    r"""Return :math:`\theta = 2\arcsin\sqrt{h/2}`, the angle with :math:`1 - \cos\theta = h`."""
+    return 2 * jnp.arcsin(jnp.sqrt(h / 2))
+
+
+@angle.defjvp
+def _(primals: tuple, tangents: tuple) -> tuple[Array, Array]:
+    (h,), (dh,) = primals, tangents
+    sine = safe_sqrt(h * (2 - h))
+    return angle(h), safe_divide(dh, sine, 0.0)
+
+
+@jax.custom_jvp
+def segment(h: Array) -> Array:
+    r"""Return :math:`\sin\theta - \theta\cos\theta = \int_0^h \theta\,dh` for :math:`h = 1 - \cos\theta`.
+
+    It behaves like :math:`\tfrac23\sqrt2\,h^{3/2}`, which the plain formula loses by cancellation; below
+    :math:`h = 1/8` the series of the integral is summed instead (truncation below 1e-17 relative).
+    """
+    plain = jnp.sqrt(h * (2 - h)) - angle(h) * (1 - h)
+    small = jnp.minimum(h, 0.125)
+    return jnp.where(h < 0.125, small * jnp.sqrt(2 * small) * _polynomial(small / 2), plain)
+
+
+@segment.defjvp
+def _(primals: tuple, tangents: tuple) -> tuple[Array, Array]:
+    (h,), (dh,) = primals, tangents
+    return segment(h), angle(h) * dh
+
+
+def _segment_series(terms: int) -> list[float]:
+    # theta = 2 sum_k binom(2k, k) / (4^k (2k + 1)) (h/2)^(k + 1/2), integrated term by term over h.
+    coefficients, central = [], 1.0
+    for k in range(terms):
+        coefficients.append(central / ((2 * k + 1) * (k + 1.5)))
+        central *= (2 * k + 1) / (2 * k + 2)
+    return coefficients[::-1]
+
+
+_SEGMENT = _segment_series(14)
+
+
+def _polynomial(x: Array) -> Array:
+    value = jnp.zeros_like(x)
+    for coefficient in _SEGMENT:
+        value = value * x + coefficient
+    return value

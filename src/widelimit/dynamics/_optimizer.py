@@ -1,0 +1,90 @@
+"""Gradient descent as a filter on the eigenvalues of the kernel."""
+
+import abc
+
+import equinox as eqx
+import jax.numpy as jnp
+import numpy as np
+
+from .. import _check
+from .._typing import Array, Scalar
+
+
+class AbstractOptimizer(eqx.Module):
+    r"""How a squared loss is minimised, seen from one eigenmode of the kernel with eigenvalue :math:`\lambda`.
+
+    The residual of the mode shrinks by :math:`\rho_t(\lambda)`; the weight it has gained is the *response*
+
+    .. math:: \phi_t(\lambda) = \frac{1 - \rho_t(\lambda)}{\lambda},
+
+    so that :math:`f_t(x) = f_0(x) + \Theta(x, X)\,\phi_t(\Theta)\,(y - f_0(X))`.
+    """
+
+    @abc.abstractmethod
+    def response(self, eigenvalues: Array, t: Array) -> Array:
+        """Return the response at times ``t`` of shape (\\*times, 1) and eigenvalues of shape (n,), zero included."""
+
+    @abc.abstractmethod
+    def check_times(self, t: np.ndarray) -> None:
+        """Refuse times that this optimizer does not have."""
+
+
+class GradientFlow(AbstractOptimizer):
+    r"""Continuous time: :math:`\rho_t = e^{-\lambda t}` (Lee et al. 2019, arXiv 1902.06720, eqs. 8-11).
+
+    Times may be zero and infinity. At :math:`t = \infty` modes of eigenvalue zero stay at their initial value.
+    """
+
+    def response(self, eigenvalues: Array, t: Array) -> Array:
+        """Return the response at times ``t``."""
+        positive = eigenvalues > 0
+        safe = jnp.where(positive, eigenvalues, 1)
+        finite = jnp.isfinite(t)
+        still = jnp.where(finite, jnp.where(finite, t, 0), 0)
+        learned = jnp.where(finite, -jnp.expm1(-safe * jnp.where(finite, t, 0)), 1)
+        return jnp.where(positive, learned / safe, still)
+
+    def check_times(self, t: np.ndarray) -> None:
+        """Refuse negative times."""
+        if np.any(~(t >= 0)):
+            raise ValueError(f"t is {t}; expected times of zero or more (infinity allowed).")
+
+
+class GradientDescent(AbstractOptimizer):
+    r"""Discrete steps: :math:`\rho_k = (1 - \eta\lambda)^k`; the time is the number of steps :math:`k`.
+
+    Stable for :math:`\eta < 2/\lambda_{\max}`; beyond that the linear model diverges and the outcome is refused
+    once it overflows.
+
+    Parameters
+    ----------
+    learning_rate
+        Step size :math:`\eta` under the given loss.
+    """
+
+    learning_rate: Scalar
+
+    def __check_init__(self) -> None:
+        """Check the step size."""
+        _check.nonnegative(self.learning_rate, "learning_rate")
+
+    def response(self, eigenvalues: Array, t: Array) -> Array:
+        """Return the response after ``t`` steps."""
+        step = self.learning_rate * eigenvalues
+        positive = step > 0
+        small = jnp.where(step < 0.5, step, 0)
+        finite = jnp.isfinite(t)
+        k = jnp.where(finite, t, 0)
+        slow = -jnp.expm1(k * jnp.log1p(-small))
+        sign = jnp.where((step > 1) & (k % 2 == 1), -1, 1)
+        base = jnp.abs(1 - jnp.where(step < 0.5, 0.5, step))
+        fast = 1 - sign * base**k
+        settled = jnp.where(jnp.abs(1 - step) < 1, 1, jnp.inf)
+        learned = jnp.where(finite, jnp.where(step < 0.5, slow, fast), settled)
+        still = jnp.where(finite, self.learning_rate * k, 0)
+        return jnp.where(positive, learned / jnp.where(positive, eigenvalues, 1), still)
+
+    def check_times(self, t: np.ndarray) -> None:
+        """Refuse what is not a whole number of steps."""
+        if np.any(~(t >= 0) | (np.isfinite(t) & (t != np.round(t)))):
+            raise ValueError(f"t is {t}; expected whole numbers of steps of zero or more (infinity allowed).")

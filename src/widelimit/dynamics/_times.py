@@ -1,0 +1,22 @@
+"""Times that a user gives."""
+
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from .._typing import Array
+from ._optimizer import AbstractOptimizer
+
+
+def times(t: Any, optimizer: AbstractOptimizer) -> np.ndarray | Array:
+    """Return ``t`` as an array of floats, refusing what is no time of the optimizer; tracers pass unchecked."""
+    if isinstance(t, jax.core.Tracer):
+        return jnp.asarray(t, float)
+    try:
+        array = np.asarray(t, np.float64)
+    except (TypeError, ValueError):
+        raise ValueError(f"t is {t!r}; expected a time or an array of times.") from None
+    optimizer.check_times(array)
+    return array

@@ -1,0 +1,28 @@
+"""The contract of an engine: an architecture and two batches to blocks of numbers."""
+
+import abc
+from typing import NamedTuple
+
+import equinox as eqx
+
+from .._typing import Array
+from ..arch import AbstractLayer
+
+
+class Block(NamedTuple):
+    """Both kernels of a limit on the same inputs, of the same shape."""
+
+    nngp: Array
+    ntk: Array
+
+
+class AbstractEngine(eqx.Module):
+    """Evaluates the limit of an architecture on data. All engines give the same numbers."""
+
+    @abc.abstractmethod
+    def block(self, net: AbstractLayer, x1: Array, x2: Array) -> Block:
+        """Return NNGP and NTK on inputs of shapes (n1, \\*input_shape) and (n2, \\*input_shape): (n1, n2) each."""
+
+    @abc.abstractmethod
+    def diagonal(self, net: AbstractLayer, x: Array) -> Block:
+        """Return NNGP and NTK of each input with itself, (n,) each."""

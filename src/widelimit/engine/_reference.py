@@ -1,0 +1,55 @@
+"""The reference engine: nested `jax.vmap` of the propagation of one pair. Any layer, any device, differentiable."""
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+
+from .._typing import Array, Callable, PyTree
+from ..arch import AbstractLayer, Pair, input_pair
+from ._base import AbstractEngine, Block
+
+
+class Reference(AbstractEngine):
+    """Propagate every pair of inputs through the architecture under `jax.vmap` and `jax.jit`.
+
+    The self-moments ``xx`` and ``yy`` are not batched over the other input, so they are computed once per input.
+    """
+
+    def block(self, net: AbstractLayer, x1: Array, x2: Array) -> Block:
+        """Return NNGP and NTK, each of shape (n1, n2)."""
+        return _checked(_block, jax.tree.map(jnp.asarray, net), x1, x2)
+
+    def diagonal(self, net: AbstractLayer, x: Array) -> Block:
+        """Return NNGP and NTK of each input with itself, each of shape (n,)."""
+        return _checked(_diagonal, jax.tree.map(jnp.asarray, net), x)
+
+
+def _checked(fn: Callable, *args: PyTree) -> Block:
+    # A run-time check inside the compiled code (an inaccurate quadrature) surfaces as a ValueError of one sentence.
+    try:
+        return jax.block_until_ready(fn(*args))
+    except eqx.EquinoxRuntimeError as error:
+        sentence = str(error).partition("equinox.EquinoxRuntimeError: ")[2].partition("\n")[0]
+        raise ValueError(sentence or str(error)) from None
+
+
+@eqx.filter_jit
+def _block(net: AbstractLayer, x1: Array, x2: Array) -> Block:
+    def row(x: Array) -> Block:
+        return jax.vmap(lambda y: _read(net.propagate(input_pair(x, y))))(x2)
+
+    return jax.vmap(row)(x1)
+
+
+@eqx.filter_jit
+def _diagonal(net: AbstractLayer, x: Array) -> Block:
+    return jax.vmap(lambda x: _read(net.propagate(input_pair(x, x))))(x)
+
+
+def _read(pair: Pair) -> Block:
+    if pair.gap.ndim:
+        raise ValueError(
+            f"the network ends with space {pair.gap.shape}; expected one vector per example. End it with Flatten() "
+            "and a Dense layer."
+        )
+    return Block(nngp=pair.xy, ntk=pair.ntk)

@@ -1,0 +1,51 @@
+"""The contract of a kernel."""
+
+import abc
+from typing import Any
+
+import equinox as eqx
+
+from .. import _check
+from .._precision import evaluate, result_dtype
+from .._typing import Array
+
+
+class AbstractKernel(eqx.Module):
+    """A positive semi-definite function of two inputs, evaluated on batches.
+
+    Calling it checks the inputs, keeps their dtype and returns the matrix; `block` and `diagonal` are the bare
+    functions of JAX arrays that engines, Gram matrices and flows use.
+    """
+
+    @abc.abstractmethod
+    def block(self, x1: Array, x2: Array) -> Array:
+        """Return the kernel of two batches, (n1, n2), or (n1, n2, o, o) where outputs are kept apart."""
+
+    @abc.abstractmethod
+    def diagonal(self, x: Array) -> Array:
+        """Return the kernel of each input with itself, (n,) or (n, o, o)."""
+
+    def __call__(self, x1: Any, x2: Any = None) -> Array:
+        """Return the kernel matrix of ``x1`` against ``x2`` (against itself if that is None).
+
+        Parameters
+        ----------
+        x1, x2
+            Batches of shapes (n1, \\*input_shape) and (n2, \\*input_shape).
+
+        Returns
+        -------
+        Array
+            Shape (n1, n2), or (n1, n2, o, o) where outputs are kept apart. The dtype is that of the inputs.
+            float64 NumPy input gives a float64 result even while JAX's x64 mode is off, then as a NumPy array.
+
+        Raises
+        ------
+        ValueError
+            If an input is not a batch, holds NaN or infinity, or the two do not match.
+        """
+        x1 = _check.inputs(x1, "x1")
+        x2 = x1 if x2 is None else _check.inputs(x2, "x2")
+        _check.same_features(x1, x2)
+        dtype = result_dtype(x1, x2)
+        return evaluate(lambda k, a, b: k.block(a, b), self, x1, x2, compute=dtype, result=dtype)

@@ -1,0 +1,86 @@
+"""Kernels of infinitely wide networks."""
+
+import jax.numpy as jnp
+
+from .._typing import Array
+from ..arch import DATA, AbstractLayer
+from ..engine import AbstractEngine, Reference
+from ._base import AbstractKernel
+
+
+class NNGP(AbstractKernel):
+    r"""The neural network Gaussian process kernel: the covariance of a wide network at initialisation.
+
+    .. math:: K(x, x') = \lim_{n\to\infty} E\, f(x; \theta_0) f(x'; \theta_0)
+
+    per output; outputs are independent (Lee et al. 2018, arXiv 1711.00165; Matthews et al. 2018, arXiv 1804.11271).
+
+    Parameters
+    ----------
+    net
+        The architecture.
+    engine
+        How it is evaluated.
+
+    Raises
+    ------
+    ValueError
+        If the architecture has no limit in closed form; the message names the layer and the remedy.
+    """
+
+    net: AbstractLayer
+    engine: AbstractEngine = Reference()
+
+    def __check_init__(self) -> None:
+        """Check that the architecture has a limit on data."""
+        self.net.transmit(DATA)
+
+    def block(self, x1: Array, x2: Array) -> Array:
+        """Return the kernel of two batches, (n1, n2)."""
+        self.net.out_shape(x1.shape[1:])
+        return self.engine.block(self.net, _floating(x1), _floating(x2)).nngp
+
+    def diagonal(self, x: Array) -> Array:
+        """Return the kernel of each input with itself, (n,)."""
+        return self.engine.diagonal(self.net, _floating(x)).nngp
+
+
+class NTK(AbstractKernel):
+    r"""The neural tangent kernel of an infinitely wide network.
+
+    .. math:: \Theta(x, x') = \lim_{n\to\infty} \nabla_\theta f(x)\cdot\nabla_\theta f(x')
+
+    per output; between different outputs it vanishes (Jacot et al. 2018, arXiv 1806.07572).
+
+    Parameters
+    ----------
+    net
+        The architecture.
+    engine
+        How it is evaluated.
+
+    Raises
+    ------
+    ValueError
+        If the architecture has no limit in closed form; the message names the layer and the remedy.
+    """
+
+    net: AbstractLayer
+    engine: AbstractEngine = Reference()
+
+    def __check_init__(self) -> None:
+        """Check that the architecture has a limit on data."""
+        self.net.transmit(DATA)
+
+    def block(self, x1: Array, x2: Array) -> Array:
+        """Return the kernel of two batches, (n1, n2)."""
+        self.net.out_shape(x1.shape[1:])
+        return self.engine.block(self.net, _floating(x1), _floating(x2)).ntk
+
+    def diagonal(self, x: Array) -> Array:
+        """Return the kernel of each input with itself, (n,)."""
+        return self.engine.diagonal(self.net, _floating(x)).ntk
+
+
+def _floating(x: Array) -> Array:
+    return x if jnp.issubdtype(x.dtype, jnp.floating) else jnp.asarray(x, float)

@@ -1,0 +1,108 @@
+"""Eigendecomposition of a Gram matrix: solves, and any function of the matrix."""
+
+import functools
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+
+from .._result import Result
+from .._typing import Array, Callable, PyTree, Scalar
+from ..gram import AbstractGram
+from ._base import AbstractSolver, Solution
+
+
+class Spectrum(NamedTuple):
+    """A symmetric matrix with its eigendecomposition; eigenvalues ascend, (n,), and vectors are columns, (n, n)."""
+
+    matrix: Array
+    values: Array
+    vectors: Array
+
+
+class Eigen(AbstractSolver):
+    r"""Diagonalise :math:`K + \mathrm{noise}\cdot I = V\Lambda V^\top`; about :math:`9n^3` operations.
+
+    Eigenvalues that are zero to working precision (below :math:`n\,\varepsilon\,\lambda_{\max}`, and all negative
+    ones) are set to zero; solves are least-squares solutions of minimal norm.
+    """
+
+    def init(self, gram: AbstractGram, noise: Scalar) -> Spectrum:
+        """Return the spectrum."""
+        n, _ = gram.shape
+        matrix = gram.tile(slice(None), slice(None))
+        matrix = (matrix + matrix.T) / 2 + noise * jnp.eye(n, dtype=matrix.dtype)
+        values, vectors = jnp.linalg.eigh(matrix)
+        cut = n * jnp.finfo(values.dtype).eps * jnp.max(jnp.abs(values))
+        return Spectrum(matrix, jnp.where(values > cut, values, 0), vectors)
+
+    def compute(self, state: Spectrum, y: Array) -> Solution:
+        """Solve for right-hand sides of shape (n,) or (n, k)."""
+        columns = y if y.ndim == 2 else y[:, None]
+        value = matrix_function(_pseudo_inverse, (), state, columns)
+        rank = jnp.sum(state.values > 0)
+        stats = {"rank": rank, "largest": state.values[-1]}
+        return Solution(jnp.reshape(value, y.shape), Result.successful, stats, state)
+
+
+def matrix_function(
+    fn: Callable[[PyTree, Array], Array], args: PyTree, spectrum: Spectrum, v: Array
+) -> Array:
+    r"""Return :math:`\phi(M)\,v = V\,\phi(\Lambda)\,V^\top v` for a function :math:`\phi` of a symmetric matrix.
+
+    Differentiable in the matrix also where eigenvalues coincide, by the divided differences of Daleckii and Krein:
+    :math:`d\phi(M) = V\big(\Gamma\circ(V^\top dM\,V)\big)V^\top` with
+    :math:`\Gamma_{ij} = (\phi(\lambda_i)-\phi(\lambda_j))/(\lambda_i-\lambda_j)`.
+
+    Parameters
+    ----------
+    fn
+        ``fn(args, eigenvalues)`` of shape (\*batch, n) for eigenvalues of shape (n,).
+    args
+        Arguments of ``fn``, differentiable.
+    spectrum
+        The matrix and its decomposition.
+    v
+        Columns, (n, k).
+
+    Returns
+    -------
+    Array
+        Shape (\*batch, n, k).
+    """
+    return _matrix_function(fn, args, *spectrum, v)
+
+
+@functools.partial(jax.custom_jvp, nondiff_argnums=(0,))
+def _matrix_function(
+    fn: Callable, args: PyTree, matrix: Array, values: Array, vectors: Array, v: Array
+) -> Array:  # noqa: ARG001
+    return vectors @ (fn(args, values)[..., None] * (vectors.T @ v))
+
+
+@_matrix_function.defjvp
+def _(fn: Callable, primals: tuple, tangents: tuple) -> tuple[Array, Array]:
+    args, _, values, vectors, v = primals
+    dargs, dmatrix, _, _, dv = tangents
+    weights, dweights = jax.jvp(lambda a: fn(a, values), (args,), (dargs,))
+    projected = vectors.T @ v
+    inner = vectors.T @ dmatrix @ vectors
+    gamma = _divided_differences(lambda x: fn(args, x), values, weights)
+    tangent = weights[..., None] * (vectors.T @ dv) + dweights[..., None] * projected
+    tangent = tangent + (gamma * inner) @ projected
+    return vectors @ (weights[..., None] * projected), vectors @ tangent
+
+
+def _divided_differences(fn: Callable, x: Array, y: Array) -> Array:
+    # (y_i - y_j)/(x_i - x_j), and the derivative at the middle where the points are too close to divide.
+    gap = x[:, None] - x[None, :]
+    scale = jnp.max(jnp.abs(x)) + jnp.finfo(x.dtype).tiny
+    close = jnp.abs(gap) < 1e-5 * scale
+    middle = jnp.ravel((x[:, None] + x[None, :]) / 2)
+    _, slope = jax.jvp(fn, (middle,), (jnp.ones_like(middle),))
+    quotient = (y[..., :, None] - y[..., None, :]) / jnp.where(close, 1, gap)
+    return jnp.where(close, jnp.reshape(slope, (*y.shape[:-1], *gap.shape)), quotient)
+
+
+def _pseudo_inverse(_: tuple, values: Array) -> Array:
+    return jnp.where(values > 0, 1 / jnp.where(values > 0, values, 1), 0)
