@@ -1,7 +1,7 @@
 """The neural tangent kernel and infinite-width limits of neural networks: exact, measured and visible."""
 
-from .arch import Abs as Abs
 from .arch import ABRelu as ABRelu
+from .arch import Abs as Abs
 from .arch import Cos as Cos
 from .arch import Dense as Dense
 from .arch import Elementwise as Elementwise
@@ -18,8 +18,6 @@ from .arch import from_json as from_json
 from .arch import residual as residual
 from .arch import serial as serial
 from .arch import to_json as to_json
-from .kernels import NNGP as NNGP
-from .kernels import NTK as NTK
 from .dynamics import GradientDescent as GradientDescent
 from .dynamics import GradientFlow as GradientFlow
 from .dynamics import MeanSquares as MeanSquares
@@ -32,4 +30,6 @@ from .empirical import Trace as Trace
 from .empirical import linearize as linearize
 from .empirical import taylor_expand as taylor_expand
 from .engine import Reference as Reference
+from .kernels import NNGP as NNGP
+from .kernels import NTK as NTK
 from .kernels import EmpiricalNTK as EmpiricalNTK

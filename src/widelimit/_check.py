@@ -6,11 +6,11 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from ._typing import Array
+from ._typing import Array, Tracer
 
 
-def inputs(x: Any, name: str) -> np.ndarray | Array:
-    """Return ``x`` as an array of inputs of shape (n, \\*input_shape), refusing what cannot be one.
+def inputs(x: Any, name: str) -> Array:
+    r"""Return ``x`` as an array of inputs of shape (n, \*input_shape), refusing what cannot be one.
 
     Raises
     ------
@@ -28,21 +28,19 @@ def inputs(x: Any, name: str) -> np.ndarray | Array:
     return array
 
 
-def targets(y: Any, n: int, name: str) -> np.ndarray | Array:
+def targets(y: Any, n: int, name: str) -> Array:
     """Return targets as an array of shape (n, outputs); a vector of shape (n,) counts as one output."""
     array = real(y, name)
     if array.ndim == 1:
         array = array[:, None]
     if array.ndim != 2 or array.shape[0] != n or array.shape[1] == 0:
-        raise ValueError(
-            f"{name} has shape {np.shape(y)}; expected ({n},) or ({n}, outputs), one row per input."
-        )
+        raise ValueError(f"{name} has shape {np.shape(y)}; expected ({n},) or ({n}, outputs), one row per input.")
     return array
 
 
-def real(x: Any, name: str) -> np.ndarray | Array:
+def real(x: Any, name: str) -> Array:
     """Return ``x`` as an array of finite real numbers."""
-    array = x if isinstance(x, jax.Array | np.ndarray) else np.asarray(x)
+    array: Any = x if isinstance(x, jax.Array | np.ndarray) else np.asarray(x)
     if array.dtype == bool or not (
         jnp.issubdtype(array.dtype, jnp.floating) or jnp.issubdtype(array.dtype, jnp.integer)
     ):
@@ -53,24 +51,23 @@ def real(x: Any, name: str) -> np.ndarray | Array:
 
 def finite(array: np.ndarray | Array, name: str) -> None:
     """Refuse NaN and infinity in a concrete array, naming the first place; tracers pass."""
-    if isinstance(array, jax.core.Tracer) or not jnp.issubdtype(array.dtype, jnp.floating):
+    if isinstance(array, Tracer) or not jnp.issubdtype(array.dtype, jnp.floating):
         return
     values = np.asarray(array)
     if not np.isfinite(values).all():
         where = tuple(int(i) for i in np.argwhere(~np.isfinite(values))[0])
         raise ValueError(
-            f"{name}{list(where)} is {values[where]}; expected finite numbers. "
-            "Remove or impute the row before calling."
+            f"{name}{list(where)} is {values[where]}; expected finite numbers. Remove or impute the row before calling."
         )
 
 
 def nonnegative(value: Any, name: str) -> None:
     """Refuse a concrete hyperparameter that is negative, NaN or infinite; tracers pass."""
-    if isinstance(value, jax.core.Tracer):
+    if isinstance(value, Tracer):
         return
     if not (isinstance(value, int | float | np.generic | np.ndarray | jax.Array) and np.ndim(value) == 0):
         raise ValueError(f"{name} is {value!r}; expected one number that is zero or more.")
-    if not (np.isfinite(value) and value >= 0):
+    if not (np.isfinite(value) and float(value) >= 0):
         raise ValueError(f"{name} is {value}; expected a finite number that is zero or more.")
 
 
@@ -91,7 +88,7 @@ def same_features(x1: Any, x2: Any, names: tuple[str, str] = ("x1", "x2")) -> No
 
 def overflow(out: Any, what: str) -> Any:
     """Refuse a concrete result that is not finite: the linear model has diverged; tracers pass."""
-    if not isinstance(out, jax.core.Tracer) and not np.isfinite(np.asarray(out)).all():
+    if not isinstance(out, Tracer) and not np.isfinite(np.asarray(out)).all():
         raise ValueError(
             f"{what} overflowed: gradient descent on the linear model diverges. Use a learning rate below the "
             "flow's max_learning_rate."

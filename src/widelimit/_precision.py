@@ -20,7 +20,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from ._typing import Callable, PyTree
+from ._typing import Callable, PyTree, Tracer
 
 ARRAYS = (jax.Array, np.ndarray, np.generic)
 
@@ -56,7 +56,7 @@ def evaluate(fn: Callable, *args: PyTree, compute: np.dtype, result: np.dtype | 
     if jax.dtypes.canonicalize_dtype(compute) == compute:
         return _cast(fn(*_cast(args, compute)), result)
     leaves, treedef = jax.tree.flatten(args)
-    where = [i for i, leaf in enumerate(leaves) if isinstance(leaf, jax.core.Tracer)]
+    where = [i for i, leaf in enumerate(leaves) if isinstance(leaf, Tracer)]
     if not where:
         with jax.enable_x64(True):
             value = _cast(fn(*_cast(args, compute)), result)

@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 from jax import Array as Array
+from jax.core import Tracer as Tracer
 from jaxtyping import PyTree as PyTree
 
 ArrayLike = Array | np.ndarray | float | int

@@ -1,7 +1,7 @@
 """Architectures as data: layers, composition, parameterizations, JSON."""
 
-from ._activation import Abs as Abs
 from ._activation import ABRelu as ABRelu
+from ._activation import Abs as Abs
 from ._activation import Activation as Activation
 from ._activation import Cos as Cos
 from ._activation import Elementwise as Elementwise

@@ -60,52 +60,52 @@ class Activation(AbstractLayer):
         return self, factor
 
 
-def Relu() -> Activation:  # noqa: N802
+def Relu() -> Activation:
     r"""Return the layer :math:`\max(u, 0)`."""
     return Activation(dual.PiecewiseLinear(0.0, 1.0))
 
 
-def LeakyRelu(slope: Scalar = 0.01) -> Activation:  # noqa: N802
+def LeakyRelu(slope: Scalar = 0.01) -> Activation:
     r"""Return the layer :math:`\max(u, 0) + \mathrm{slope}\cdot\min(u, 0)`."""
     return Activation(dual.PiecewiseLinear(slope, 1.0))
 
 
-def Abs() -> Activation:  # noqa: N802
+def Abs() -> Activation:
     r"""Return the layer :math:`|u|`."""
     return Activation(dual.PiecewiseLinear(-1.0, 1.0))
 
 
-def ABRelu(a: Scalar, b: Scalar) -> Activation:  # noqa: N802
+def ABRelu(a: Scalar, b: Scalar) -> Activation:
     r"""Return the layer :math:`a\min(u, 0) + b\max(u, 0)`."""
     return Activation(dual.PiecewiseLinear(a, b))
 
 
-def Erf(a: Scalar = 1.0, b: Scalar = 1.0, c: Scalar = 0.0) -> Activation:  # noqa: N802
+def Erf(a: Scalar = 1.0, b: Scalar = 1.0, c: Scalar = 0.0) -> Activation:
     r"""Return the layer :math:`a\,\mathrm{erf}(bu) + c`."""
     return Activation(dual.Erf(a, b, c))
 
 
-def Sin(a: Scalar = 1.0, b: Scalar = 1.0, c: Scalar = 0.0) -> Activation:  # noqa: N802
+def Sin(a: Scalar = 1.0, b: Scalar = 1.0, c: Scalar = 0.0) -> Activation:
     r"""Return the layer :math:`a\sin(bu + c)`."""
     return Activation(dual.Sin(a, b, c))
 
 
-def Cos(a: Scalar = 1.0, b: Scalar = 1.0, c: Scalar = 0.0) -> Activation:  # noqa: N802
+def Cos(a: Scalar = 1.0, b: Scalar = 1.0, c: Scalar = 0.0) -> Activation:
     r"""Return the layer :math:`a\cos(bu + c)`."""
     return Activation(dual.Cos(a, b, c))
 
 
-def Gaussian(a: Scalar = 1.0, b: Scalar = -1.0) -> Activation:  # noqa: N802
+def Gaussian(a: Scalar = 1.0, b: Scalar = -1.0) -> Activation:
     r"""Return the layer :math:`a\,e^{bu^2}` with :math:`b < 0`."""
     return Activation(dual.Gaussian(a, b))
 
 
-def Identity() -> Activation:  # noqa: N802
+def Identity() -> Activation:
     """Return the layer that changes nothing, as between the layers of a deep linear network."""
     return Activation(dual.Identity())
 
 
-def Elementwise(fn: Callable[[Array], Array], nodes: int = 64, tolerance: float = 1e-6) -> Activation:  # noqa: N802
+def Elementwise(fn: Callable[[Array], Array], nodes: int = 64, tolerance: float = 1e-6) -> Activation:
     r"""Return any smooth activation, its kernel by quadrature with an error estimate.
 
     Parameters

@@ -58,7 +58,7 @@ class AbstractLayer(eqx.Module):
         return self.resized(width, 1.0, readout=True)[0]
 
     def apply(self, params: Params, x: Array) -> Array:
-        """Return the outputs for a batch of inputs of shape (n, \\*input_shape), shape (n, \\*output_shape)."""
+        r"""Return the outputs for a batch of inputs of shape (n, \*input_shape), shape (n, \*output_shape)."""
         x = _check.inputs(x, "x")
         self.out_shape(tuple(x.shape[1:]))
         return jax.vmap(self.forward, (None, 0))(params, jnp.asarray(x))

@@ -29,9 +29,7 @@ class Serial(AbstractLayer):
             raise ValueError("serial got no layers; expected at least one, such as Dense(1).")
         for i, layer in enumerate(self.layers):
             if not isinstance(layer, AbstractLayer):
-                raise ValueError(
-                    f"layer {i} of serial is {layer!r}; expected a layer, such as Dense(64) or Relu()."
-                )
+                raise ValueError(f"layer {i} of serial is {layer!r}; expected a layer, such as Dense(64) or Relu().")
         self.transmit(UNKNOWN)
 
     def out_shape(self, shape: Shape) -> Shape:
@@ -43,9 +41,7 @@ class Serial(AbstractLayer):
     def init(self, key: Key, shape: Shape) -> Params:
         """Return a tuple with the parameters of each layer."""
         params = []
-        for i, (layer, k) in enumerate(
-            zip(self.layers, jax.random.split(key, len(self.layers)), strict=True)
-        ):
+        for i, (layer, k) in enumerate(zip(self.layers, jax.random.split(key, len(self.layers)), strict=True)):
             params.append(_at(i, layer.init, k, shape))
             shape = layer.out_shape(shape)
         return tuple(params)
@@ -70,9 +66,7 @@ class Serial(AbstractLayer):
 
     def resized(self, width: int, factor: float, readout: bool) -> tuple[Serial, float]:
         """Return the layers at another width, and the factor by which the output grew."""
-        with_weights = [
-            i for i, layer in enumerate(self.layers) if layer.resized(1, 1.0, False)[0] is not layer
-        ]
+        with_weights = [i for i, layer in enumerate(self.layers) if layer.resized(1, 1.0, False)[0] is not layer]
         last = max(with_weights, default=-1)
         layers = []
         for i, layer in enumerate(self.layers):
@@ -140,9 +134,7 @@ class Residual(AbstractLayer):
                 "added to it and the sum has no closed form. End the branch with a Dense layer."
             )
         known = Gaussianity.GAUSSIAN if branch.gaussianity is signal.gaussianity else signal.gaussianity
-        return Signal(
-            known if branch.gaussianity is Gaussianity.GAUSSIAN else branch.gaussianity, signal.fresh
-        )
+        return Signal(known if branch.gaussianity is Gaussianity.GAUSSIAN else branch.gaussianity, signal.fresh)
 
     def resized(self, width: int, factor: float, readout: bool) -> tuple[Residual, float]:
         """Return the block at another width, and the factor by which the output grew."""
@@ -177,7 +169,7 @@ def residual(*layers: AbstractLayer) -> Residual:
     return Residual(layers[0] if len(layers) == 1 else Serial(layers))
 
 
-def _at(i: int, method, *args):  # noqa: ANN001, ANN002, ANN202
+def _at(i: int, method, *args):
     try:
         return method(*args)
     except ValueError as error:

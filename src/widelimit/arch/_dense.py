@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import equinox as eqx
 import jax
-import jax.numpy as jnp
 
 from .. import _check
 from .._typing import Array, Key, Params, Scalar, Shape
@@ -53,11 +52,9 @@ class Dense(AbstractLayer):
             _check.nonnegative(self.bias_std, "bias_std")
 
     def out_shape(self, shape: Shape) -> Shape:
-        """Return (\\*space, width)."""
+        r"""Return (\*space, width)."""
         if len(shape) == 0:
-            raise ValueError(
-                "Dense got one number per example; expected inputs of shape (n, *space, channels)."
-            )
+            raise ValueError("Dense got one number per example; expected inputs of shape (n, *space, channels).")
         return (*shape[:-1], self.width)
 
     def init(self, key: Key, shape: Shape) -> Params:

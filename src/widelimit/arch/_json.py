@@ -8,6 +8,7 @@ import jax
 import jax.numpy as jnp
 
 from .. import dual
+from .._typing import Tracer
 from ._activation import Activation
 from ._base import AbstractLayer
 from ._compose import Residual, Serial
@@ -68,14 +69,8 @@ def from_json(text: str) -> AbstractLayer:
         document = json.loads(text)
     except json.JSONDecodeError as error:
         raise ValueError(f"the architecture is not valid JSON: {error}.") from None
-    if (
-        not isinstance(document, dict)
-        or "net" not in document
-        or not isinstance(document.get("widelimit"), int)
-    ):
-        raise ValueError(
-            'the JSON is no architecture; expected {"widelimit": 1, "net": {...}} as to_json writes it.'
-        )
+    if not isinstance(document, dict) or "net" not in document or not isinstance(document.get("widelimit"), int):
+        raise ValueError('the JSON is no architecture; expected {"widelimit": 1, "net": {...}} as to_json writes it.')
     if document["widelimit"] > VERSION:
         raise ValueError(
             f"the architecture has format version {document['widelimit']}, this widelimit reads up to {VERSION}; "
@@ -91,7 +86,7 @@ def _encode(value: Any) -> Any:
     if type(value).__name__ in TYPES and isinstance(value, tuple(TYPES.values())):
         fields = {f.name: _encode(getattr(value, f.name)) for f in dataclasses.fields(value)}
         return {"type": type(value).__name__, **fields}
-    if isinstance(value, jax.core.Tracer):
+    if isinstance(value, Tracer):
         raise ValueError("a hyperparameter is being traced by JAX; expected concrete numbers.")
     if isinstance(value, tuple):
         return [_encode(v) for v in value]
@@ -124,9 +119,7 @@ def _decode(value: Any) -> Any:
         module, _, name = str(value["function"]).partition(":")
         fn = None if name.startswith("_") else getattr(FUNCTIONS.get(module), name, None)
         if not callable(fn):
-            raise ValueError(
-                f"unknown function {value['function']!r}; expected one of {', '.join(FUNCTIONS)}."
-            )
+            raise ValueError(f"unknown function {value['function']!r}; expected one of {', '.join(FUNCTIONS)}.")
         return fn
     cls = TYPES.get(value.get("type", ""))
     if cls is None:
@@ -134,9 +127,7 @@ def _decode(value: Any) -> Any:
     fields = {k: _decode(v) for k, v in value.items() if k != "type"}
     known = {f.name for f in dataclasses.fields(cls)}
     if set(fields) - known:
-        raise ValueError(
-            f"{value['type']} has no field {sorted(set(fields) - known)[0]!r}; it has {sorted(known)}."
-        )
+        raise ValueError(f"{value['type']} has no field {sorted(set(fields) - known)[0]!r}; it has {sorted(known)}.")
     try:
         return cls(**fields)
     except TypeError as error:

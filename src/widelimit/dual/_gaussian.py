@@ -1,10 +1,9 @@
 r"""The Gaussian bump."""
 
 import equinox as eqx
-import jax
 import jax.numpy as jnp
 
-from .._typing import Array, Scalar
+from .._typing import Array, Scalar, Tracer
 from ._base import AbstractDual
 
 
@@ -34,7 +33,7 @@ class Gaussian(AbstractDual):
 
     def __check_init__(self) -> None:
         """Refuse a bump that opens upwards."""
-        if not isinstance(self.b, jax.core.Tracer) and isinstance(self.b, float | int) and not self.b < 0:
+        if not isinstance(self.b, Tracer) and isinstance(self.b, float | int) and not self.b < 0:
             raise ValueError(f"b is {self.b}; expected a negative number, for which a exp(b u²) is bounded.")
 
     def value(self, u: Array) -> Array:

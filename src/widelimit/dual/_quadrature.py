@@ -23,7 +23,8 @@ class Quadrature(AbstractDual):
 
     so that the gap is a sum of squares. For an analytic :math:`\varphi` the trapezoidal rule with step :math:`\Delta`
     converges like :math:`e^{-2\pi d/\Delta}`, with :math:`d` the distance of the nearest singularity of
-    :math:`\varphi(\sqrt q\,z)` from the real axis, far faster than Gauss-Hermite (Trefethen & Weideman 2014). Derivatives follow Price's theorem and differentiate :math:`\varphi`, never
+    so that the gap is a sum of squares. For an analytic :math:`\varphi` the trapezoidal rule with step
+    :math:`\Delta` converges like :math:`e^{-2\pi d/\Delta}`, with :math:`d` the distance of the nearest singularity of
     the square roots; they are exact at coincident and zero inputs.
 
     The leading error of the rule turns with the offset of its grid, so the error is estimated, for every input, by
@@ -48,9 +49,7 @@ class Quadrature(AbstractDual):
     def __check_init__(self) -> None:
         """Check that ``fn`` is a function of one real number."""
         if not callable(self.fn):
-            raise ValueError(
-                f"fn is {self.fn!r}; expected a function of one real JAX array, such as jnp.tanh."
-            )
+            raise ValueError(f"fn is {self.fn!r}; expected a function of one real JAX array, such as jnp.tanh.")
         if self.nodes < 4:
             raise ValueError(f"nodes is {self.nodes}; expected at least 4.")
         out = jax.eval_shape(self.fn, jax.ShapeDtypeStruct((), jnp.float32))
@@ -84,7 +83,7 @@ class Quadrature(AbstractDual):
         return _expectation2(_product(derivative(self.fn)), self.nodes, q1, q2, g)
 
     def error(self, q: Array) -> Array:
-        r"""Return the estimated error of the rule at variances ``q``, relative to :math:`1 + E\varphi^2 + E\varphi'^2`."""
+        r"""Return the estimated error at variances ``q``, relative to :math:`1 + E\varphi^2 + E\varphi'^2`."""
         q = jnp.asarray(q)
         difference, scale = jnp.zeros_like(q), jnp.ones_like(q)
         for fn in (_square(self.fn), _square(derivative(self.fn))):

@@ -49,6 +49,6 @@ class Sin(AbstractDual):
         return self.a**2 * b2 / 2 * (jnp.exp(-b2 * g) + phase * jnp.exp(-b2 * (q1 + q2 - g)))
 
 
-def Cos(a: Scalar = 1.0, b: Scalar = 1.0, c: Scalar = 0.0) -> Sin:  # noqa: N802
+def Cos(a: Scalar = 1.0, b: Scalar = 1.0, c: Scalar = 0.0) -> Sin:
     r"""Return the dual of :math:`a\cos(bu + c) = a\sin(bu + c + \pi/2)`."""
     return Sin(a, b, c + math.pi / 2)

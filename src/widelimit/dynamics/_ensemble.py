@@ -56,20 +56,20 @@ class EnsembleFlow(eqx.Module):
     vector: bool = eqx.field(static=True)
 
     def at(self, t: Any, x: Any = None) -> Gaussian:
-        """Return the distribution of outputs at time ``t`` on inputs ``x`` (the training inputs if None).
+        r"""Return the distribution of outputs at time ``t`` on inputs ``x`` (the training inputs if None).
 
         Parameters
         ----------
         t
             A time, or an array of times: zero, positive or infinite; numbers of steps for `GradientDescent`.
         x
-            Shape (m, \\*input_shape).
+            Shape (m, \*input_shape).
 
         Returns
         -------
         Gaussian
-            Mean (\\*t.shape, m, o), or (\\*t.shape, m) if the targets were a vector, and covariance
-            (\\*t.shape, m, m).
+            Mean (\*t.shape, m, o), or (\*t.shape, m) if the targets were a vector, and covariance
+            (\*t.shape, m, m).
 
         Raises
         ------

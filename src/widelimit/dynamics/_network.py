@@ -32,19 +32,19 @@ class NetworkFlow(eqx.Module):
     vector: bool = eqx.field(static=True)
 
     def at(self, t: Any, x: Any = None) -> Array:
-        """Return the outputs at time ``t`` on inputs ``x`` (the training inputs if None).
+        r"""Return the outputs at time ``t`` on inputs ``x`` (the training inputs if None).
 
         Parameters
         ----------
         t
             A time, or an array of times: zero, positive or infinite; numbers of steps for `GradientDescent`.
         x
-            Shape (m, \\*input_shape).
+            Shape (m, \*input_shape).
 
         Returns
         -------
         Array
-            Shape (\\*t.shape, m, o), or (\\*t.shape, m) if the targets were a vector.
+            Shape (\*t.shape, m, o), or (\*t.shape, m) if the targets were a vector.
 
         Raises
         ------

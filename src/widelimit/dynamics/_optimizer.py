@@ -22,7 +22,7 @@ class AbstractOptimizer(eqx.Module):
 
     @abc.abstractmethod
     def response(self, eigenvalues: Array, t: Array) -> Array:
-        """Return the response at times ``t`` of shape (\\*times, 1) and eigenvalues of shape (n,), zero included."""
+        r"""Return the response at times ``t`` of shape (\*times, 1) and eigenvalues of shape (n,), zero included."""
 
     @abc.abstractmethod
     def check_times(self, t: np.ndarray) -> None:

@@ -34,11 +34,7 @@ def max_learning_rate(ntk: Any, *, loss: AbstractSquaredLoss = SumOfSquares(), o
         If ``ntk`` is not square or has no positive eigenvalue.
     """
     ntk = _check.real(ntk, "ntk")
-    if (
-        ntk.ndim not in (2, 4)
-        or ntk.shape[0] != ntk.shape[1]
-        or (ntk.ndim == 4 and ntk.shape[2] != ntk.shape[3])
-    ):
+    if ntk.ndim not in (2, 4) or ntk.shape[0] != ntk.shape[1] or (ntk.ndim == 4 and ntk.shape[2] != ntk.shape[3]):
         raise ValueError(f"ntk has shape {ntk.shape}; expected (n, n) or (n, n, o, o).")
     _check.positive_int(outputs, "outputs")
     size = ntk.shape[0] * (outputs if ntk.ndim == 2 else ntk.shape[2])

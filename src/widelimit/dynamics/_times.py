@@ -2,20 +2,19 @@
 
 from typing import Any
 
-import jax
 import jax.numpy as jnp
 import numpy as np
 
-from .._typing import Array
+from .._typing import Array, Tracer
 from ._optimizer import AbstractOptimizer
 
 
-def times(t: Any, optimizer: AbstractOptimizer) -> np.ndarray | Array:
+def times(t: Any, optimizer: AbstractOptimizer) -> Array:
     """Return ``t`` as an array of floats, refusing what is no time of the optimizer; tracers pass unchecked."""
-    if isinstance(t, jax.core.Tracer):
+    if isinstance(t, Tracer):
         return jnp.asarray(t, float)
     try:
-        array = np.asarray(t, np.float64)
+        array: Any = np.asarray(t, np.float64)
     except (TypeError, ValueError):
         raise ValueError(f"t is {t!r}; expected a time or an array of times.") from None
     optimizer.check_times(array)

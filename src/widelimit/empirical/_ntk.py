@@ -1,22 +1,22 @@
-r"""The empirical NTK of any function of parameters, by contracting Jacobians."""
+r"""The empirical NTK of any function of parameters."""
 
 import abc
 import functools
-import math
 
 import equinox as eqx
 import jax
 import jax.numpy as jnp
 
 from .._typing import ApplyFn, Array, Params
+from ._features import Features, feature_size, gradient_features
 
 
 class AbstractOutputs(eqx.Module):
     """What becomes of the output axes of an empirical kernel."""
 
     @abc.abstractmethod
-    def contract(self, j1: Array, j2: Array) -> Array:
-        """Contract two Jacobians of shapes (n1, o, p) and (n2, o, p) over the parameters."""
+    def contract(self, j1: Array, j2: Array, weight: Array) -> Array:
+        """Contract gradients (n1, o, p) and (n2, o, p) over parameters, times ``weight`` (n1, n2) or a number."""
 
 
 class Trace(AbstractOutputs):
@@ -25,17 +25,18 @@ class Trace(AbstractOutputs):
     For a readout of any width it converges to the infinite kernel.
     """
 
-    def contract(self, j1: Array, j2: Array) -> Array:
-        """Contract two Jacobians over parameters and outputs."""
-        return _flat(j1) @ _flat(j2).T / j1.shape[1]
+    def contract(self, j1: Array, j2: Array, weight: Array) -> Array:
+        """Contract over parameters and outputs."""
+        flat1, flat2 = jnp.reshape(j1, (j1.shape[0], -1)), jnp.reshape(j2, (j2.shape[0], -1))
+        return weight * (flat1 @ flat2.T) / j1.shape[1]
 
 
 class Full(AbstractOutputs):
     r"""All pairs of outputs, :math:`\Theta_{ab}(x, x')`: shape (n1, n2, o, o)."""
 
-    def contract(self, j1: Array, j2: Array) -> Array:
-        """Contract two Jacobians over the parameters."""
-        return jnp.einsum("nap,mbp->nmab", j1, j2)
+    def contract(self, j1: Array, j2: Array, weight: Array) -> Array:
+        """Contract over the parameters."""
+        return jnp.asarray(weight)[..., None, None] * jnp.einsum("nap,mbp->nmab", j1, j2)
 
 
 def empirical_ntk(
@@ -45,7 +46,7 @@ def empirical_ntk(
     x2: Array | None = None,
     *,
     outputs: AbstractOutputs = Trace(),
-    memory: int = 2**29,
+    memory: int = 2**30,
 ) -> Array:
     r"""Return the empirical NTK :math:`\Theta(x, x') = \sum_\theta \partial_\theta f(x)\,\partial_\theta f(x')`.
 
@@ -60,7 +61,7 @@ def empirical_ntk(
     outputs
         What becomes of the output axes.
     memory
-        Budget in bytes for the two Jacobians that are held at a time. Examples are taken in blocks that fit.
+        Budget in bytes for the gradients that are held at a time. Examples are taken in blocks that fit.
 
     Returns
     -------
@@ -69,43 +70,40 @@ def empirical_ntk(
 
     Notes
     -----
-    Cost: :math:`n_1n_2\,o\,P` multiply-adds for `Trace` with :math:`P` parameters, and :math:`o` backward passes per
-    example and block.
+    One forward and o backward passes per example (and per block of the other batch, where gradients exceed the
+    budget), then for a (c, q) weight that multiplies one vector per example :math:`n_1n_2(c + oq)` multiply-adds,
+    for p other parameters :math:`n_1n_2\,o\,p`.
     """
-    size = sum(leaf.size for leaf in jax.tree.leaves(params))
-    out = jax.eval_shape(f, params, x1[:1])
-    row = size * math.prod(out.shape[1:]) * out.dtype.itemsize
-    block = max(1, memory // (2 * row))
     second = x1 if x2 is None else x2
-    rows = [
-        [
-            _block(f, outputs, params, x1[i : i + block], second[j : j + block])
-            for j in range(0, len(second), block)
-        ]
-        for i in range(0, len(x1), block)
-    ]
+    row = feature_size(f, params, x1) * jnp.result_type(*jax.tree.leaves(params)).itemsize
+    block = max(1, memory // (2 * row))
+    rows = []
+    for i in range(0, len(x1), block):
+        first = _features(f, params, x1[i : i + block])
+        rows.append([_contract(outputs, first, _features(f, params, b)) for b in _blocks(second, block)])
     return jnp.concatenate([jnp.concatenate(row, 1) for row in rows], 0)
 
 
-def empirical_ntk_diagonal(
-    f: ApplyFn, params: Params, x: Array, *, outputs: AbstractOutputs = Trace()
-) -> Array:
+def empirical_ntk_diagonal(f: ApplyFn, params: Params, x: Array, *, outputs: AbstractOutputs = Trace()) -> Array:
     """Return the empirical NTK of each input with itself: (n,) for `Trace`, (n, o, o) for `Full`."""
-    return jax.lax.map(lambda one: _block(f, outputs, params, one[None], one[None])[0, 0], x)
+
+    def one(x: Array) -> Array:
+        features = gradient_features(f, params, x[None])
+        return _contract(outputs, features, features)[0, 0]
+
+    return jax.lax.map(one, x)
+
+
+_features = eqx.filter_jit(gradient_features)
 
 
 @eqx.filter_jit
-def _block(f: ApplyFn, outputs: AbstractOutputs, params: Params, x1: Array, x2: Array) -> Array:
-    def jacobian(x: Array) -> list[Array]:
-        def one(params: Params, x: Array) -> Array:
-            return jnp.ravel(f(params, x[None])[0])
-
-        leaves = jax.tree.leaves(jax.vmap(jax.jacrev(one), (None, 0))(params, x))
-        return [jnp.reshape(leaf, (*leaf.shape[:2], -1)) for leaf in leaves]
-
-    blocks = [outputs.contract(a, b) for a, b in zip(jacobian(x1), jacobian(x2), strict=True)]
-    return functools.reduce(jnp.add, blocks)
+def _contract(outputs: AbstractOutputs, a: Features, b: Features) -> Array:
+    parts = [outputs.contract(g1, g2, h1 @ h2.T) for (h1, g1), (h2, g2) in zip(a.factors, b.factors, strict=True)]
+    one = jnp.asarray(1.0, jax.tree.leaves(a)[0].dtype)
+    parts += [outputs.contract(j1, j2, one) for j1, j2 in zip(a.jacobians, b.jacobians, strict=True)]
+    return functools.reduce(jnp.add, parts)
 
 
-def _flat(j: Array) -> Array:
-    return jnp.reshape(j, (j.shape[0], -1))
+def _blocks(x: Array, size: int) -> list[Array]:
+    return [x[i : i + size] for i in range(0, len(x), size)]

@@ -1,5 +1,7 @@
 """Taylor expansions of a model in its parameters."""
 
+import functools
+
 import jax
 import jax.numpy as jnp
 
@@ -53,23 +55,22 @@ def taylor_expand(f: ApplyFn, params0: Params, order: int) -> ApplyFn:
         def along(s: Array) -> Array:
             return f(jax.tree.map(lambda p0, d: p0 + s.astype(d.dtype) * d, params0, direction), x)
 
-        derivative, term, total = along, 1.0, None
-        for j in range(order + 1):
-            value = derivative(jnp.zeros(()))
-            term = term / max(j, 1)
-            total = jax.tree.map(lambda v: v * term, value) if total is None else _add(total, value, term)
-            derivative = _derivative(derivative)
+        total, derivative, factorial = along(jnp.zeros(())), along, 1.0
+        for j in range(1, order + 1):
+            derivative, factorial = _derivative(derivative), factorial * j
+            term = derivative(jnp.zeros(()))
+            total = jax.tree.map(functools.partial(_add, 1 / factorial), total, term)
         return total
 
     return expanded
 
 
-def _derivative(g):  # noqa: ANN001, ANN202
+def _derivative(g):
     return lambda s: jax.jvp(g, (s,), (jnp.ones_like(s),))[1]
 
 
-def _add(total: Array, value: Array, term: float) -> Array:
-    return jax.tree.map(lambda t, v: t + v * term, total, value)
+def _add(factor: float, total: Array, term: Array) -> Array:
+    return total + factor * term
 
 
 def _match(params: Params, params0: Params) -> None:

@@ -21,7 +21,7 @@ class AbstractEngine(eqx.Module):
 
     @abc.abstractmethod
     def block(self, net: AbstractLayer, x1: Array, x2: Array) -> Block:
-        """Return NNGP and NTK on inputs of shapes (n1, \\*input_shape) and (n2, \\*input_shape): (n1, n2) each."""
+        r"""Return NNGP and NTK on inputs of shapes (n1, \*input_shape) and (n2, \*input_shape): (n1, n2) each."""
 
     @abc.abstractmethod
     def diagonal(self, net: AbstractLayer, x: Array) -> Block:

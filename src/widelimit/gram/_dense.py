@@ -48,7 +48,8 @@ class Dense(AbstractGram):
     @property
     def shape(self) -> tuple[int, int]:
         """The shape (n, n)."""
-        return self.matrix.shape
+        n, m = self.matrix.shape
+        return n, m
 
     def matmat(self, v: Array) -> Array:
         """Return the product with a matrix of shape (n, k)."""

@@ -26,12 +26,12 @@ class AbstractKernel(eqx.Module):
         """Return the kernel of each input with itself, (n,) or (n, o, o)."""
 
     def __call__(self, x1: Any, x2: Any = None) -> Array:
-        """Return the kernel matrix of ``x1`` against ``x2`` (against itself if that is None).
+        r"""Return the kernel matrix of ``x1`` against ``x2`` (against itself if that is None).
 
         Parameters
         ----------
         x1, x2
-            Batches of shapes (n1, \\*input_shape) and (n2, \\*input_shape).
+            Batches of shapes (n1, \*input_shape) and (n2, \*input_shape).
 
         Returns
         -------

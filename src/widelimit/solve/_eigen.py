@@ -45,9 +45,7 @@ class Eigen(AbstractSolver):
         return Solution(jnp.reshape(value, y.shape), Result.successful, stats, state)
 
 
-def matrix_function(
-    fn: Callable[[PyTree, Array], Array], args: PyTree, spectrum: Spectrum, v: Array
-) -> Array:
+def matrix_function(fn: Callable[[PyTree, Array], Array], args: PyTree, spectrum: Spectrum, v: Array) -> Array:
     r"""Return :math:`\phi(M)\,v = V\,\phi(\Lambda)\,V^\top v` for a function :math:`\phi` of a symmetric matrix.
 
     Differentiable in the matrix also where eigenvalues coincide, by the divided differences of Daleckii and Krein:
@@ -74,9 +72,8 @@ def matrix_function(
 
 
 @functools.partial(jax.custom_jvp, nondiff_argnums=(0,))
-def _matrix_function(
-    fn: Callable, args: PyTree, matrix: Array, values: Array, vectors: Array, v: Array
-) -> Array:  # noqa: ARG001
+def _matrix_function(fn: Callable, args: PyTree, matrix: Array, values: Array, vectors: Array, v: Array) -> Array:
+    del matrix  # only its tangent matters
     return vectors @ (fn(args, values)[..., None] * (vectors.T @ v))
 
 

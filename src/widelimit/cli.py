@@ -1,0 +1,134 @@
+"""The command line: ``widelimit race ...``."""
+
+import json
+import pathlib
+import sys
+from typing import Annotated, Any
+
+import typer
+
+app = typer.Typer(
+    add_completion=False,
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    help="The neural tangent kernel and infinite-width limits of neural networks.",
+)
+
+
+def main() -> None:
+    """Run the command line; bad input ends with one sentence and exit code 2."""
+    try:
+        app()
+    except ValueError as error:
+        typer.echo(f"widelimit: {error}", err=True)
+        sys.exit(2)
+    except KeyboardInterrupt:
+        typer.echo("widelimit: interrupted; nothing was written.", err=True)
+        sys.exit(130)
+
+
+@app.callback()
+def version(
+    show: Annotated[bool, typer.Option("--version", help="Print the version and exit.", is_eager=True)] = False,
+) -> None:
+    """Print the version if asked."""
+    if show:
+        from importlib import metadata
+
+        typer.echo(f"widelimit {metadata.version('widelimit')}")
+        raise typer.Exit
+
+
+@app.command()
+def race(
+    data: Annotated[str, typer.Option(help="sine, digits, digits:onehot, diabetes, or a .csv or .npz file.")] = "sine",
+    target: Annotated[str | None, typer.Option(help="Column of a CSV file (or key of an NPZ file) to predict.")] = None,
+    train: Annotated[int | None, typer.Option(help="Number of training examples; default by data set.")] = None,
+    test: Annotated[int | None, typer.Option(help="Number of test examples; default by data set.")] = None,
+    depth: Annotated[int, typer.Option(help="Number of hidden layers.")] = 2,
+    activation: Annotated[str, typer.Option(help="erf, relu, tanh, gelu, ...; a wrong name lists them all.")] = "erf",
+    weight_std: Annotated[float, typer.Option(help="Scale of the weights.")] = 1.5,
+    bias_std: Annotated[float, typer.Option(help="Scale of the biases.")] = 0.1,
+    parameterization: Annotated[str, typer.Option(help="ntk or standard.")] = "ntk",
+    widths: Annotated[str, typer.Option(help="Widths of the hidden layers, separated by commas.")] = "32,128,512,2048",
+    seeds: Annotated[int, typer.Option(help="Networks per width.")] = 5,
+    steps: Annotated[int | None, typer.Option(help="Gradient steps; default: until the limit has fitted.")] = None,
+    learning_rate: Annotated[float | None, typer.Option(help="Step size; default: half the largest stable.")] = None,
+    seed: Annotated[int, typer.Option(help="Seed of all random numbers.")] = 0,
+    out: Annotated[pathlib.Path, typer.Option(help="Folder for report.json, race.png and report.html.")] = pathlib.Path(
+        "race"
+    ),
+    as_json: Annotated[bool, typer.Option("--json", help="Print the JSON report alone; no progress bar.")] = False,
+) -> None:
+    """Race finite networks of several widths against their infinite-width limit."""
+    from . import recipes
+    from .recipes import write_race
+
+    recipes.prepare_folder(out)
+    architecture = recipes.Architecture(depth, activation, weight_std, bias_std, parameterization)
+    config = recipes.RaceConfig(architecture, _widths(widths), seeds, steps, learning_rate, seed)
+    loaded = recipes.load(data, target=target, n_train=train, n_test=test, seed=seed)
+    with _Bar(quiet=as_json) as bar:
+        report = recipes.race(loaded, config, bar.update).to_dict()
+    write_race(report, out)
+    if as_json:
+        typer.echo(json.dumps(report, allow_nan=False))
+    else:
+        _print_race(report, out)
+
+
+def _widths(text: str) -> tuple[int, ...]:
+    try:
+        return tuple(int(part) for part in text.split(","))
+    except ValueError:
+        raise ValueError(f"widths is {text!r}; expected whole numbers separated by commas, such as 32,128,512.") from None
+
+
+class _Bar:
+    # A progress bar with an estimate of the time that is left, on standard error.
+    def __init__(self, quiet: bool) -> None:
+        from rich import progress
+        from rich.console import Console
+
+        self.bar = progress.Progress(
+            progress.TextColumn("{task.description}"),
+            progress.BarColumn(),
+            progress.TaskProgressColumn(),
+            progress.TimeElapsedColumn(),
+            progress.TextColumn("left"),
+            progress.TimeRemainingColumn(elapsed_when_finished=False),
+            console=Console(stderr=True),
+            disable=quiet,
+            transient=True,
+            speed_estimate_period=3600,
+        )
+        self.task = self.bar.add_task("starting", total=1.0)
+
+    def __enter__(self) -> "_Bar":
+        self.bar.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.bar.stop()
+
+    def update(self, done: float, total: float, what: str) -> None:
+        self.bar.update(self.task, completed=done / total, total=1.0, description=what)
+
+
+def _print_race(report: dict[str, Any], out: pathlib.Path) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    from .recipes import row_table, trend_table
+
+    console = Console()
+    for title, (header, rows) in (("Against width", row_table(report)), ("How it scales", trend_table(report))):
+        table = Table(title=title, title_justify="left", box=None, pad_edge=False, header_style="bold")
+        for i, name in enumerate(header):
+            table.add_column(name, justify="left" if i == 0 or name in ("theory", "fit") else "right", overflow="fold")
+        for row in rows:
+            table.add_row(*row)
+        console.print(table)
+        console.print()
+    console.print(report["verdict"], highlight=False)
+    console.print(f"\nWritten: {out}/report.html, {out}/race.png, {out}/report.json", highlight=False)

@@ -1,0 +1,13 @@
+"""Recipes: experiments as functions from a configuration to a result, shared by command line and lab."""
+
+from ._architecture import ACTIVATIONS as ACTIVATIONS
+from ._architecture import Architecture as Architecture
+from ._data import Dataset as Dataset
+from ._data import load as load
+from ._race import RaceConfig as RaceConfig
+from ._race import race as race
+from ._race_files import write_race as write_race
+from ._race_page import row_table as row_table
+from ._race_page import trend_table as trend_table
+from ._race_report import RaceReport as RaceReport
+from ._write import prepare_folder as prepare_folder
