@@ -50,7 +50,10 @@ NETS = {
         wl.serial(dense(16), wl.residual(wl.Relu(), dense(16)), wl.residual(wl.Erf(), dense(16)), wl.Relu(), dense(1)),
         False,
     ),
-    "residual_of_activation": (wl.serial(dense(16), wl.Erf(), wl.residual(dense(16), wl.Erf(), dense(16)), dense(1)), True),
+    "residual_of_activation": (
+        wl.serial(dense(16), wl.Erf(), wl.residual(dense(16), wl.Erf(), dense(16)), dense(1)),
+        True,
+    ),
     "standard": (wl.serial(standard(16), wl.Erf(), standard(16), wl.Relu(), standard(1)), False),
     "standard_no_bias": (wl.serial(standard(16, 1.2, None), wl.Erf(), standard(1, 1.2, None)), True),
 }

@@ -39,7 +39,12 @@ def test_golden_table_a(name):
     phi, *expected = GOLDEN[name]
     one, half = jnp.asarray(1.0), jnp.asarray(0.5)
     zero = 0 * one
-    measured = phi.moment(one), dual.covariance(phi, one, half, one), phi.slope(one, one, zero), phi.slope(one, one, half)
+    measured = (
+        phi.moment(one),
+        dual.covariance(phi, one, half, one),
+        phi.slope(one, one, zero),
+        phi.slope(one, one, half),
+    )
     # The table has twelve digits.
     np.testing.assert_allclose(measured, expected, rtol=0, atol=1e-12)
 

@@ -10,7 +10,9 @@ import widelimit as wl
 
 RNG = np.random.default_rng(0)
 X1 = RNG.standard_normal((3, 5))
-X2 = np.concatenate([X1[:1], np.zeros((1, 5)), X1[1:2] + 1e-3 * RNG.standard_normal((1, 5)), RNG.standard_normal((2, 5))])
+X2 = np.concatenate(
+    [X1[:1], np.zeros((1, 5)), X1[1:2] + 1e-3 * RNG.standard_normal((1, 5)), RNG.standard_normal((2, 5))]
+)
 KERNELS = {"nngp": wl.NNGP, "ntk": wl.NTK}
 everything = pytest.mark.parametrize(("name", "kind"), [(n, k) for n in NETS for k in KERNELS])
 

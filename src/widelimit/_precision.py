@@ -16,6 +16,7 @@ derivatives of such a region need ``jax_enable_x64``.
 
 from typing import Any
 
+import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -54,13 +55,12 @@ def evaluate(fn: Callable, *args: PyTree, compute: np.dtype, result: np.dtype | 
         `evaluate` only.
     """
     if jax.dtypes.canonicalize_dtype(compute) == compute:
-        return _cast(fn(*_cast(args, compute)), result)
+        return _run(fn, args, compute, result)
     leaves, treedef = jax.tree.flatten(args)
     where = [i for i, leaf in enumerate(leaves) if isinstance(leaf, Tracer)]
     if not where:
         with jax.enable_x64(True):
-            value = _cast(fn(*_cast(args, compute)), result)
-            return jax.tree.map(_to_numpy, value)
+            return jax.tree.map(_to_numpy, _run(fn, args, compute, result))
     if result is not None:
         result = np.dtype(jax.dtypes.canonicalize_dtype(result))
 
@@ -68,9 +68,18 @@ def evaluate(fn: Callable, *args: PyTree, compute: np.dtype, result: np.dtype | 
         full = list(leaves)
         for i, tracer in zip(where, tracers, strict=True):
             full[i] = tracer
-        return _cast(fn(*_cast(jax.tree.unflatten(treedef, full), compute)), result)
+        return _run(fn, jax.tree.unflatten(treedef, full), compute, result)
 
     return _x64_region(of_tracers, [leaves[i] for i in where])
+
+
+def _run(fn: Callable, args: PyTree, compute: np.dtype, result: np.dtype | None) -> PyTree:
+    # A check inside compiled code (an inaccurate quadrature) surfaces as a ValueError of one sentence.
+    try:
+        return jax.block_until_ready(_cast(fn(*_cast(args, compute)), result))
+    except eqx.EquinoxRuntimeError as error:
+        sentence = str(error).partition("equinox.EquinoxRuntimeError: ")[2].partition("\n")[0]
+        raise ValueError(sentence or str(error)) from None
 
 
 def _x64_region(fn: Callable, primals: list) -> PyTree:

@@ -3,9 +3,12 @@
 import json
 import pathlib
 import sys
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+
+if TYPE_CHECKING:
+    from rich.console import Console
 
 app = typer.Typer(
     add_completion=False,
@@ -81,7 +84,9 @@ def _widths(text: str) -> tuple[int, ...]:
     try:
         return tuple(int(part) for part in text.split(","))
     except ValueError:
-        raise ValueError(f"widths is {text!r}; expected whole numbers separated by commas, such as 32,128,512.") from None
+        raise ValueError(
+            f"widths is {text!r}; expected whole numbers separated by commas, such as 32,128,512."
+        ) from None
 
 
 class _Bar:
@@ -117,18 +122,32 @@ class _Bar:
 
 def _print_race(report: dict[str, Any], out: pathlib.Path) -> None:
     from rich.console import Console
-    from rich.table import Table
 
     from .recipes import row_table, trend_table
 
     console = Console()
-    for title, (header, rows) in (("Against width", row_table(report)), ("How it scales", trend_table(report))):
-        table = Table(title=title, title_justify="left", box=None, pad_edge=False, header_style="bold")
-        for i, name in enumerate(header):
-            table.add_column(name, justify="left" if i == 0 or name in ("theory", "fit") else "right", overflow="fold")
-        for row in rows:
-            table.add_row(*row)
-        console.print(table)
-        console.print()
+    header, rows = row_table(report)
+    brief = [0, 1, 2, 5, 6, 7, 8]
+    _print_table(console, [header[i] for i in brief], [[row[i] for i in brief] for row in rows])
+    header, rows = trend_table(report)
+    theory = [
+        f"{t['leading']:g}" if t["leading"] == t["bound"] else f"{t['bound']:g} to {t['leading']:g}"
+        for t in report["trends"]
+    ]
+    _print_table(
+        console, [*header[:3], "theory", "fit"], [[*r[:3], t, r[4]] for r, t in zip(rows, theory, strict=True)]
+    )
     console.print(report["verdict"], highlight=False)
     console.print(f"\nWritten: {out}/report.html, {out}/race.png, {out}/report.json", highlight=False)
+
+
+def _print_table(console: "Console", header: list[str], rows: list[list[str]]) -> None:
+    from rich.table import Table
+
+    table = Table(box=None, pad_edge=False, header_style="bold", collapse_padding=True)
+    for i, name in enumerate(header):
+        table.add_column(name, justify="left" if i == 0 else "right", vertical="bottom")
+    for row in rows:
+        table.add_row(*row)
+    console.print(table)
+    console.print()

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-FINITE, LINEAR, INFINITE, INK, FAINT = "#c8553d", "#2a7f62", "#33658a", "#22252a", "#9aa0a8"
+FINITE, LINEAR, INFINITE, INK, SOFT, FAINT = "#c8553d", "#2a7f62", "#33658a", "#22252a", "#6b727c", "#b4b9c0"
 """One colour per model, used everywhere, and the colours of text and rules."""
 
 STYLE = {
@@ -76,7 +76,7 @@ def race_figure(document: dict[str, Any]) -> Figure:
             rows,
             {
                 "kernel_drift": (FINITE, r"kernel $\|\Theta_T-\Theta_0\|/\|\Theta_0\|$"),
-                "parameter_movement": (FAINT, r"parameters $\|\theta_T-\theta_0\|/\|\theta_0\|$"),
+                "parameter_movement": (SOFT, r"parameters $\|\theta_T-\theta_0\|/\|\theta_0\|$"),
             },
             document["trends"],
         )
@@ -106,9 +106,12 @@ def _functions(axes: Axes, document: dict[str, Any]) -> None:
             label = f"networks of width {row['width']}" if i == 0 else None
             axes.plot(x, np.ravel(outputs)[order], style, color=FINITE, lw=1.1, alpha=alpha, label=label)
     axes.plot(x, mean, color=INFINITE, lw=2.2, label="infinite width: mean and ±2σ")
-    axes.plot(np.ravel(data["x_train"]), np.ravel(data["y_train"]), "o", ms=5, color=INK, label="training data", zorder=5)
+    axes.plot(
+        np.ravel(data["x_train"]), np.ravel(data["y_train"]), "o", ms=5, color=INK, label="training data", zorder=5
+    )
     axes.set(title=f"Functions after {limit['steps']} steps", xlabel="input", ylabel="output")
-    axes.legend(frameon=False, fontsize=8.5, loc="best", handlelength=1.6)
+    axes.legend(frameon=False, fontsize=8.5, loc="upper left", handlelength=1.6)
+    axes.margins(y=0.22)
 
 
 def _losses(axes: Axes, document: dict[str, Any]) -> None:
@@ -161,7 +164,13 @@ def _against_width(axes: Axes, rows: list, curves: dict[str, tuple[str, str]], t
             text += f"\nslope {slope['exponent']:.2f} ± {slope['standard_error']:.2f}"
             text += " (poor fit)" if slope["poor"] else ""
         axes.annotate(
-            text, (widths[-1], typical[-1]), xytext=(7, 0), textcoords="offset points", color=colour, fontsize=8.5, va="center"
+            text,
+            (widths[-1], typical[-1]),
+            xytext=(7, 0),
+            textcoords="offset points",
+            color=colour,
+            fontsize=8.5,
+            va="center",
         )
     _guides(axes, widths)
     axes.set(xscale="log", yscale="log", xlabel="width of the hidden layers")
@@ -170,10 +179,9 @@ def _against_width(axes: Axes, rows: list, curves: dict[str, tuple[str, str]], t
 
 
 def _guides(axes: Axes, widths: np.ndarray) -> None:
-    # The theory's slopes, from a common point above the narrowest width.
-    top = axes.get_ylim()[1] if axes.get_yscale() == "log" else None
-    highest = max(line.get_ydata().max() for line in axes.get_lines()) if axes.get_lines() else top or 1.0
-    for exponent, text in ((-0.5, r"$n^{-1/2}$"), (-1.0, r"$n^{-1}$")):
-        y = 1.6 * highest * (widths / widths[0]) ** exponent
+    # The theory's slopes, from a common point above the narrowest width, named at their upper end.
+    highest = max(float(np.nanmax(line.get_ydata())) for line in axes.get_lines())
+    for exponent, text, height in ((-0.5, r"$n^{-1/2}$", 3.0), (-1.0, r"$n^{-1}$", 1.7)):
+        y = height * highest * (widths / widths[0]) ** exponent
         axes.plot(widths, y, ":", color=FAINT, lw=1.2, zorder=0)
-        axes.annotate(text, (widths[-1], y[-1]), xytext=(4, 2), textcoords="offset points", color=FAINT, fontsize=8.5)
+        axes.annotate(text, (widths[0], y[0]), xytext=(-3, 4), textcoords="offset points", color=SOFT, fontsize=8.5)

@@ -147,11 +147,7 @@ def infinite_ensemble(
     _check.nonnegative(ridge, "ridge")
     net.out_shape(tuple(x_train.shape[1:]))
 
-    def prepare(net: AbstractLayer, x: Array, ridge: Scalar) -> tuple[Array, Any]:
-        block = engine.block(net, x, x)
-        return block.nngp, method.init(Dense(block.ntk), ridge)
-
-    nngp, state = evaluate(prepare, net, x_train, ridge, compute=jnp.float64, result=None)
+    nngp, state = evaluate(_prepare, method, engine, net, x_train, ridge, compute=jnp.float64, result=None)
     return EnsembleFlow(
         net,
         engine,
@@ -166,6 +162,15 @@ def infinite_ensemble(
     )
 
 
+@eqx.filter_jit
+def _prepare(
+    method: AbstractFlowMethod, engine: AbstractEngine, net: AbstractLayer, x: Array, ridge: Scalar
+) -> tuple[Array, Any]:
+    block = engine.block(net, x, x)
+    return block.nngp, method.init(Dense(block.ntk), ridge)
+
+
+@eqx.filter_jit
 def _moments(flow: EnsembleFlow, t: Array, x: Array) -> tuple[Array, Array]:
     cross = flow.engine.block(flow.net, x, flow.x_train)
     own = flow.engine.block(flow.net, x, x).nngp

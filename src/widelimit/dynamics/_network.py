@@ -121,10 +121,7 @@ def network_flow(
     if f0.shape != y.shape:
         raise ValueError(f"initial(x_train) has shape {f0.shape}; expected that of the targets, {y.shape}.")
 
-    def prepare(kernel: AbstractKernel, x: Array, ridge: Scalar) -> Any:
-        return method.init(Dense(_matrix(kernel.block(x, x))), ridge)
-
-    state = evaluate(prepare, kernel, x_train, ridge, compute=jnp.float64, result=None)
+    state = evaluate(_prepare, method, kernel, x_train, ridge, compute=jnp.float64, result=None)
     residual = evaluate(lambda a, b: a - b, y, f0, compute=jnp.float64, result=None)
     vector = jnp.ndim(y_train) == 1
     return NetworkFlow(
@@ -132,6 +129,12 @@ def network_flow(
     )
 
 
+@eqx.filter_jit
+def _prepare(method: AbstractFlowMethod, kernel: AbstractKernel, x: Array, ridge: Scalar) -> Any:
+    return method.init(Dense(_matrix(kernel.block(x, x))), ridge)
+
+
+@eqx.filter_jit
 def _outputs(flow: NetworkFlow, t: Array, x: Array) -> Array:
     f0 = _columns(flow.initial(x)).astype(flow.residual.dtype)
     block = flow.kernel.block(x, flow.x_train)

@@ -73,13 +73,13 @@ def row_table(document: dict[str, Any]) -> tuple[list[str], list[list[str]]]:
     error = document["data"]["error_name"]
     header = [
         "width",
-        "gap to linearisation",
-        "of what it learnt",
+        "gap to linear",
+        "of learnt",
         "gap to limit, same start",
         "ensemble mean − limit (chance)",
-        "in ±2σ band (should be)",
+        "in ±2σ (should be)",
         "kernel drift",
-        "parameters moved",
+        "params moved",
         f"test {error}",
     ]
     rows = []
@@ -102,7 +102,7 @@ def row_table(document: dict[str, Any]) -> tuple[list[str], list[list[str]]]:
                 _mean(row["test_error"]),
             ]
         )
-    rows.append(["infinite (mean)", *["–"] * 7, _number(document["limit"]["test_error"])])
+    rows.append(["infinite", *["–"] * 7, _number(document["limit"]["test_error"])])
     return header, rows
 
 

@@ -177,7 +177,9 @@ def fit_trends(rows: tuple[WidthRow, ...], depth: int) -> tuple[Trend, ...]:
         return Trend(name, fit_slope(widths, [getattr(row, name) for row in rows]), theory, bound, leading)
 
     proven = "at most n^-1/2 (Lee et al. 2019); n^-1 to leading order (Huang & Yau 2019)"
-    moves = "n^-1/2: the distance stays O(1)" if depth == 1 else "n^-1: the distance stays O(1) while |theta_0| grows as n"
+    moves = (
+        "n^-1/2: the distance stays O(1)" if depth == 1 else "n^-1: the distance stays O(1) while |theta_0| grows as n"
+    )
     return (
         trend("gap_linearisation", proven, -0.5, -1.0),
         trend("gap_limit", "n^-1/2: fluctuation of the kernel at initialisation", -0.5, -0.5),
@@ -207,7 +209,9 @@ def _verdict(rows: tuple[WidthRow, ...], trends: tuple[Trend, ...], seeds: int) 
         kind = "is close to a kernel machine but visibly not one"
     else:
         kind = "is not a kernel machine at these widths"
-    return f"At width {last.width} the network {kind}: its gap to the linearisation is {gap:.1%} of what it learnt{trend}."
+    return (
+        f"At width {last.width} the network {kind}: its gap to the linearisation is {gap:.1%} of what it learnt{trend}."
+    )
 
 
 def _version() -> str:

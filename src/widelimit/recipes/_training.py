@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 
-from .._typing import Array, Key, Params
+from .._typing import Array, Key, Params, Shape
 from ..arch import AbstractLayer
 from ..dynamics import AbstractSquaredLoss
 
@@ -36,7 +36,7 @@ class Trainer(eqx.Module):
 
     def init(self, keys: Key) -> Params:
         """Return initial parameters for each of ``keys``."""
-        return jax.vmap(lambda key: self.net.init(key, self.x.shape[1:]))(keys)
+        return _init(self.net, keys, self.x.shape[1:])
 
     def advance(self, params: Params, x: Array, recorded: Array) -> tuple[Params, Array, Array]:
         """Take as many steps as ``recorded`` is long.
@@ -61,6 +61,11 @@ class Trainer(eqx.Module):
     def outputs(self, params: Params, x: Array) -> Array:
         """Return the outputs of every seed on a batch, (seeds, m, o)."""
         return _outputs(self.net, params, x)
+
+
+@eqx.filter_jit
+def _init(net: AbstractLayer, keys: Key, shape: Shape) -> Params:
+    return jax.vmap(lambda key: net.init(key, shape))(keys)
 
 
 @eqx.filter_jit
