@@ -6,14 +6,14 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tables import DUALS
 
 import widelimit as wl
+from tables import DUALS
 from widelimit import dual
 
 pytestmark = pytest.mark.usefixtures("x64")
 
-# One hidden layer, unit variances, covariance one half: E phi^2, E phi phi', E phi'^2, E phi' phi' (REFERENCE.md, table A).
+# Unit variances, covariance one half: E phi^2, E phi phi', E phi'^2, E phi' phi' (REFERENCE.md, table A).
 GOLDEN = {
     "relu": (dual.PiecewiseLinear(0.0, 1.0), 0.5, 0.304498890522, 0.5, 1 / 3),
     "leaky_relu": (dual.PiecewiseLinear(0.2, 1.0), 0.52, 0.294879289934, 0.52, 0.413333333333),

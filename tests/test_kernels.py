@@ -4,9 +4,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from tables import NETS
 
 import widelimit as wl
+from tables import NETS
 
 RNG = np.random.default_rng(0)
 X1 = RNG.standard_normal((3, 5))

@@ -65,10 +65,10 @@ def find_products(closed: core.ClosedJaxpr, leaves: int) -> list[Product]:
                 inner = eqn.params[CALLS[eqn.primitive.name]].jaxpr
                 visit(inner, _known(inner.invars, operands), (*path, i))
             elif _is_product(eqn, mine):
-                (contracting, _), out = eqn.params["dimension_numbers"], eqn.outvars[0].aval
+                out: Any = eqn.outvars[0].aval
+                (left, right), _ = eqn.params["dimension_numbers"]
                 side = 0 if operands[0] is not None else 1
-                contracting = tuple(map(tuple, contracting))
-                found.append(Product(mine[0], (*path, i), side, contracting, out.shape, out.dtype))
+                found.append(Product(mine[0], (*path, i), side, (tuple(left), tuple(right)), out.shape, out.dtype))
             else:
                 other.update(mine)
         other.update(known[v] for v in jaxpr.outvars if not isinstance(v, core.Literal) and v in known)

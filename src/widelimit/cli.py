@@ -1,8 +1,9 @@
 """The command line: ``widelimit race ...``."""
 
+import contextlib
 import json
 import pathlib
-import sys
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -18,16 +19,17 @@ app = typer.Typer(
 )
 
 
-def main() -> None:
-    """Run the command line; bad input ends with one sentence and exit code 2."""
+@contextlib.contextmanager
+def _sentences() -> Iterator[None]:
+    # Bad input ends with one sentence and exit code 2, an interrupt with 130; nothing is half-written.
     try:
-        app()
+        yield
     except ValueError as error:
         typer.echo(f"widelimit: {error}", err=True)
-        sys.exit(2)
+        raise typer.Exit(2) from None
     except KeyboardInterrupt:
         typer.echo("widelimit: interrupted; nothing was written.", err=True)
-        sys.exit(130)
+        raise typer.Exit(130) from None
 
 
 @app.callback()
@@ -64,16 +66,16 @@ def race(
     as_json: Annotated[bool, typer.Option("--json", help="Print the JSON report alone; no progress bar.")] = False,
 ) -> None:
     """Race finite networks of several widths against their infinite-width limit."""
-    from . import recipes
-    from .recipes import write_race
+    with _sentences():
+        from . import recipes
 
-    recipes.prepare_folder(out)
-    architecture = recipes.Architecture(depth, activation, weight_std, bias_std, parameterization)
-    config = recipes.RaceConfig(architecture, _widths(widths), seeds, steps, learning_rate, seed)
-    loaded = recipes.load(data, target=target, n_train=train, n_test=test, seed=seed)
-    with _Bar(quiet=as_json) as bar:
-        report = recipes.race(loaded, config, bar.update).to_dict()
-    write_race(report, out)
+        recipes.prepare_folder(out)
+        architecture = recipes.Architecture(depth, activation, weight_std, bias_std, parameterization)
+        config = recipes.RaceConfig(architecture, _widths(widths), seeds, steps, learning_rate, seed)
+        loaded = recipes.load(data, target=target, n_train=train, n_test=test, seed=seed)
+        with _Bar(quiet=as_json) as bar:
+            report = recipes.race(loaded, config, bar.update).to_dict()
+        recipes.write_race(report, out)
     if as_json:
         typer.echo(json.dumps(report, allow_nan=False))
     else:

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 FINITE, LINEAR, INFINITE, INK, SOFT, FAINT = "#c8553d", "#2a7f62", "#33658a", "#22252a", "#6b727c", "#b4b9c0"
 """One colour per model, used everywhere, and the colours of text and rules."""
 
-STYLE = {
+STYLE: Any = {
     "font.family": "sans-serif",
     "font.size": 10,
     "axes.titlesize": 11,

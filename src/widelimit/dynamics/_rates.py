@@ -6,7 +6,7 @@ import jax.numpy as jnp
 
 from .. import _check
 from .._precision import evaluate, result_dtype
-from .._typing import Array
+from .._typing import Array, Tracer
 from ._loss import AbstractSquaredLoss, SumOfSquares
 
 
@@ -46,6 +46,6 @@ def max_learning_rate(ntk: Any, *, loss: AbstractSquaredLoss = SumOfSquares(), o
 
     dtype = result_dtype(ntk)
     value = evaluate(lambda k: 2 / (loss.scale(size) * largest(k)), ntk, compute=jnp.float64, result=dtype)
-    if not value > 0:
+    if not isinstance(value, Tracer) and not 0 < value < float("inf"):
         raise ValueError("ntk has no positive eigenvalue; expected a positive semi-definite kernel matrix.")
     return value

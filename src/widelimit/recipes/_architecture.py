@@ -6,7 +6,7 @@ import difflib
 import jax
 import jax.numpy as jnp
 
-from .. import arch
+from .. import _check, arch
 from .._typing import Callable
 
 ACTIVATIONS: dict[str, Callable[[], arch.Activation]] = {
@@ -57,6 +57,8 @@ class Architecture:
         """Check the names and the depth."""
         if isinstance(self.depth, bool) or not isinstance(self.depth, int) or not 1 <= self.depth <= 1000:
             raise ValueError(f"depth is {self.depth!r}; expected a number of hidden layers from 1 to 1000.")
+        _check.nonnegative(self.weight_std, "weight_std")
+        _check.nonnegative(self.bias_std, "bias_std")
         _known(self.activation, ACTIVATIONS, "activation")
         _known(self.parameterization, PARAMETERIZATIONS, "parameterization")
 

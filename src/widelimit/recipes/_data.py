@@ -7,6 +7,7 @@ import difflib
 import enum
 import pathlib
 import zipfile
+from typing import Any
 
 import numpy as np
 
@@ -154,7 +155,7 @@ BUILT_IN: dict[str, Callable[[int | None, int | None, int], Dataset]] = {
 }
 
 
-def _sklearn(name: str):  # noqa: ANN202
+def _sklearn(name: str) -> Any:
     try:
         from sklearn import datasets
     except ImportError:

@@ -1,4 +1,4 @@
-"""The race: how close is a real finite network to its infinite-width limit?"""
+"""The race: how close a real finite network is to its infinite-width limit."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ class RaceConfig:
         Of all random numbers.
     """
 
-    architecture: Architecture = Architecture()
+    architecture: Architecture = dataclasses.field(default_factory=Architecture)
     widths: tuple[int, ...] = (32, 128, 512, 2048)
     seeds: int = 5
     steps: int | None = None
@@ -79,7 +79,7 @@ class RaceConfig:
             raise ValueError(f"seed is {self.seed!r}; expected a whole number of zero or more.")
 
 
-def race(data: Dataset, config: RaceConfig, progress: Progress = lambda done, total, what: None) -> RaceReport:
+def race(data: Dataset, config: RaceConfig, progress: Progress | None = None) -> RaceReport:
     r"""Race finite networks of several widths against their infinite-width limit.
 
     All train by full-batch gradient descent on :math:`\tfrac12\sum(f-y)^2` with one step size, and are compared at
@@ -99,14 +99,14 @@ def race(data: Dataset, config: RaceConfig, progress: Progress = lambda done, to
     config
         Architecture, widths, seeds, step size.
     progress
-        Called as work goes on.
+        Called as work goes on; None for silence.
 
     Returns
     -------
     RaceReport
         Every number, with a verdict in one sentence.
     """
-    started = time.perf_counter()
+    started, progress = time.perf_counter(), progress or _silent
     widths = tuple(sorted(set(config.widths)))
     base = config.architecture.build(widths[0], data.y_train.shape[1])
     progress(0, 1, "computing the infinite limit")
@@ -125,6 +125,10 @@ def race(data: Dataset, config: RaceConfig, progress: Progress = lambda done, to
     progress(1, 1, "done")
     summary = DataSummary.of(data)
     return conclude(config, summary, limit, tuple(rows), seconds=time.perf_counter() - started)
+
+
+def _silent(done: float, total: float, what: str) -> None:
+    del done, total, what
 
 
 def _limit_flow(net: AbstractLayer, data: Dataset, config: RaceConfig) -> tuple[EnsembleFlow, int]:
@@ -199,7 +203,7 @@ def _race_width(lane: _Lane, report: Callable[[float, str], None]) -> WidthRow:
         function_change=change,
         kernel_drift=drift,
         parameter_movement=np.asarray(relative_distance(trained, initial), np.float64),
-        gap_mean=_rms(mean - limit.mean),
+        gap_mean=float(_rms(mean - limit.mean)),
         gap_mean_expected=float(np.sqrt(np.mean(limit.std**2) / max(alive.sum(), 1))),
         coverage=band_coverage(final[alive], limit.mean, limit.covariance) if alive.any() else None,
         train_loss=losses,

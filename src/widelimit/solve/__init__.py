@@ -1,5 +1,6 @@
 """Solvers for kernel matrices."""
 
+from .._result import Result as Result
 from ._base import AbstractSolver as AbstractSolver
 from ._base import Solution as Solution
 from ._cholesky import Cholesky as Cholesky

@@ -1,0 +1,5 @@
+"""``python -m widelimit``."""
+
+from .cli import app
+
+app()
