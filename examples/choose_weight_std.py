@@ -12,6 +12,7 @@ y, y_test = np.sin(3 * x), np.sin(3 * x_test)
 
 
 def error(log_weight_std):
+    """Return the mean squared test error of the infinite network."""
     std = jnp.exp(log_weight_std)
     net = wl.serial(wl.Dense(1, std, 0.3), wl.Erf(), wl.Dense(1, std, 0.3), wl.Erf(), wl.Dense(1, std, 0.3))
     return jnp.mean((wl.infinite_ensemble(net, x, y, ridge=1e-3).at(np.inf, x_test).mean - y_test) ** 2)

@@ -8,7 +8,7 @@ import widelimit as wl
 
 
 def model(params, x):
-    """A gated unit: any function f(params, batch) will do."""
+    """Return a gated unit; any function f(params, batch) will do."""
     hidden = jnp.tanh(x @ params["w"] + params["b"]) * jax.nn.sigmoid(x @ params["gate"])
     return hidden @ params["out"]
 

@@ -1,11 +1,17 @@
 """Fixtures shared by all tests."""
 
+import os
 import pathlib
+import tempfile
 
-import jax
-import pytest
+# Compiled code is shared between the workers of a run, the commands that tests start, and later runs on this machine.
+CACHE = pathlib.Path(tempfile.gettempdir()) / f"widelimit-tests-{os.getuid() if hasattr(os, 'getuid') else 0}"
+os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", str(CACHE))
+os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0")
+os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES", "-1")
 
-SHARED = pathlib.Path(__file__).parents[2] / "shared"
+import jax  # noqa: E402
+import pytest  # noqa: E402
 
 
 @pytest.fixture

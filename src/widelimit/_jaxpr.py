@@ -125,5 +125,8 @@ def _known(variables: Any, leaves: Any) -> dict:
 
 
 def _bind(eqn: Any, inputs: list) -> list:
-    out = eqn.primitive.bind(*inputs, **eqn.primitive.get_bind_params(eqn.params))
+    bound = eqn.primitive.get_bind_params(eqn.params)
+    # JAX has returned the parameters alone, or functions and parameters, depending on its version.
+    functions, params = bound if isinstance(bound, tuple) else ((), bound)
+    out = eqn.primitive.bind(*functions, *inputs, **params)
     return list(out) if eqn.primitive.multiple_results else [out]

@@ -77,9 +77,11 @@ def _run(fn: Callable, args: PyTree, compute: np.dtype, result: np.dtype | None)
     # A check inside compiled code (an inaccurate quadrature) surfaces as a ValueError of one sentence.
     try:
         return jax.block_until_ready(_cast(fn(*_cast(args, compute)), result))
-    except eqx.EquinoxRuntimeError as error:
-        sentence = str(error).partition("equinox.EquinoxRuntimeError: ")[2].partition("\n")[0]
-        raise ValueError(sentence or str(error)) from None
+    except (eqx.EquinoxRuntimeError, jax.errors.JaxRuntimeError) as error:
+        sentence = str(error).partition("EquinoxRuntimeError: ")[2].partition("\n")[0]
+        if not sentence:
+            raise
+        raise ValueError(sentence) from None
 
 
 def _x64_region(fn: Callable, primals: list) -> PyTree:

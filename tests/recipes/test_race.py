@@ -174,7 +174,7 @@ def run(*args, cwd):
     )
 
 
-QUICK = ("--widths", "8,16", "--seeds", "2", "--steps", "8", "--train", "5", "--test", "6")
+QUICK = ("--depth", "1", "--widths", "8,16", "--seeds", "2", "--steps", "8", "--train", "5", "--test", "6")
 
 
 def test_command_line_writes_a_complete_report(tmp_path):

@@ -55,7 +55,7 @@ class Serial(AbstractLayer):
     def propagate(self, pair: Pair) -> Pair:
         """Return the second moments and the NTK behind the last layer."""
         for layer in self.layers:
-            pair = layer.propagate(pair)
+            pair = _step(layer, pair)
         return pair
 
     def transmit(self, signal: Signal) -> Signal:
@@ -122,7 +122,7 @@ class Residual(AbstractLayer):
 
     def propagate(self, pair: Pair) -> Pair:
         """Return the sums of the second moments and of the NTK."""
-        branch = self.body.propagate(pair)
+        branch = _step(self.body, pair)
         return jax.tree.map(lambda a, b: a + b, pair, dataclasses.replace(branch, channels=pair.channels))
 
     def transmit(self, signal: Signal) -> Signal:
@@ -140,6 +140,13 @@ class Residual(AbstractLayer):
         """Return the block at another width, and the factor by which the output grew."""
         body, _ = self.body.resized(width, factor, readout)
         return Residual(body), factor
+
+
+@eqx.filter_jit
+def _step(layer: AbstractLayer, pair: Pair) -> Pair:
+    # Each layer is compiled by itself, once for all layers of its kind: compiling a deep network as one piece takes
+    # time that grows with the square of its depth.
+    return layer.propagate(pair)
 
 
 def serial(*layers: AbstractLayer) -> Serial:

@@ -4,6 +4,7 @@ import dataclasses
 import enum
 
 import equinox as eqx
+import jax
 import jax.numpy as jnp
 
 from .._typing import Array
@@ -37,6 +38,7 @@ class Pair(eqx.Module):
         return (self.xx + self.yy) / 2 - self.gap
 
 
+@jax.jit
 def input_pair(x: Array, y: Array) -> Pair:
     r"""Return the moments of two inputs of shape (\*space, channels): inner products divided by ``channels``."""
     channels = x.shape[-1]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import equinox as eqx
+import jax
 import jax.numpy as jnp
 
 from .. import _check
@@ -162,7 +163,6 @@ def infinite_ensemble(
     )
 
 
-@eqx.filter_jit
 def _prepare(
     method: AbstractFlowMethod, engine: AbstractEngine, net: AbstractLayer, x: Array, ridge: Scalar
 ) -> tuple[Array, Any]:
@@ -170,16 +170,19 @@ def _prepare(
     return block.nngp, method.init(Dense(block.ntk), ridge)
 
 
-@eqx.filter_jit
 def _moments(flow: EnsembleFlow, t: Array, x: Array) -> tuple[Array, Array]:
     cross = flow.engine.block(flow.net, x, flow.x_train)
     own = flow.engine.block(flow.net, x, x).nngp
     # The transpose of A_t, (*times, n, m): one column per input asked for.
     a = flow.method.apply(flow.state, flow.optimizer, flow.scale, t, cross.ntk.T)
-    at = jnp.swapaxes(a, -1, -2)
-    mixed = cross.nngp @ a
-    covariance = own + at @ (flow.nngp @ a) - mixed - jnp.swapaxes(mixed, -1, -2)
-    return at @ flow.y_train, (covariance + jnp.swapaxes(covariance, -1, -2)) / 2
+    return _combine(a, cross.nngp, own, flow.nngp, flow.y_train)
+
+
+@jax.jit
+def _combine(a: Array, cross: Array, own: Array, nngp: Array, y: Array) -> tuple[Array, Array]:
+    at, mixed = jnp.swapaxes(a, -1, -2), cross @ a
+    covariance = own + at @ (nngp @ a) - mixed - jnp.swapaxes(mixed, -1, -2)
+    return at @ y, (covariance + jnp.swapaxes(covariance, -1, -2)) / 2
 
 
 def _check_readout(net: AbstractLayer) -> None:

@@ -33,16 +33,26 @@ class Spectral(AbstractFlowMethod):
 
     def init(self, gram: AbstractGram, ridge: Scalar) -> Spectrum:
         """Return the spectrum."""
-        return Eigen().init(gram, ridge)
+        return _spectrum(gram, ridge)
 
     def apply(self, state: Spectrum, optimizer: AbstractOptimizer, scale: float, t: Array, v: Array) -> Array:
         """Return the filtered columns."""
         t = jnp.asarray(t, state.values.dtype)[..., None]
-        return matrix_function(_response, (optimizer, scale, t), state, v)
+        return _filtered(optimizer, scale, t, state, v)
 
     def largest(self, state: Spectrum) -> Array:
         """Return the largest eigenvalue."""
         return state.values[-1]
+
+
+@eqx.filter_jit
+def _spectrum(gram: AbstractGram, ridge: Scalar) -> Spectrum:
+    return Eigen().init(gram, ridge)
+
+
+@eqx.filter_jit
+def _filtered(optimizer: AbstractOptimizer, scale: float, t: Array, state: Spectrum, v: Array) -> Array:
+    return matrix_function(_response, (optimizer, scale, t), state, v)
 
 
 def _response(args: tuple, eigenvalues: Array) -> Array:

@@ -129,20 +129,17 @@ def network_flow(
     )
 
 
-@eqx.filter_jit
 def _prepare(method: AbstractFlowMethod, kernel: AbstractKernel, x: Array, ridge: Scalar) -> Any:
     return method.init(Dense(_matrix(kernel.block(x, x))), ridge)
 
 
-@eqx.filter_jit
 def _outputs(flow: NetworkFlow, t: Array, x: Array) -> Array:
-    f0 = _columns(flow.initial(x)).astype(flow.residual.dtype)
     block = flow.kernel.block(x, flow.x_train)
     # A kernel that keeps outputs apart acts on all (example, output) entries as one vector.
     residual = flow.residual if block.ndim == 2 else jnp.reshape(flow.residual, (-1, 1))
     weights = flow.method.apply(flow.state, flow.optimizer, flow.scale, t, residual)
-    change = _matrix(block) @ weights
-    return f0 + jnp.reshape(change, (*t.shape, *f0.shape))
+    f0 = _columns(flow.initial(x)).astype(flow.residual.dtype)
+    return f0 + jnp.reshape(_matrix(block) @ weights, (*t.shape, *f0.shape))
 
 
 def _matrix(block: Array) -> Array:

@@ -1,6 +1,5 @@
 """The reference engine: nested `jax.vmap` of the propagation of one pair. Any layer, any device, differentiable."""
 
-import equinox as eqx
 import jax
 import jax.numpy as jnp
 
@@ -10,31 +9,24 @@ from ._base import AbstractEngine, Block
 
 
 class Reference(AbstractEngine):
-    """Propagate every pair of inputs through the architecture under `jax.vmap` and `jax.jit`.
+    """Propagate every pair of inputs through the architecture under nested `jax.vmap`, layer by compiled layer.
 
     The self-moments ``xx`` and ``yy`` are not batched over the other input, so they are computed once per input.
     """
 
     def block(self, net: AbstractLayer, x1: Array, x2: Array) -> Block:
         """Return NNGP and NTK, each of shape (n1, n2)."""
-        return _block(jax.tree.map(jnp.asarray, net), x1, x2)
+        net = jax.tree.map(jnp.asarray, net)
+
+        def row(x: Array) -> Block:
+            return jax.vmap(lambda y: _read(net.propagate(input_pair(x, y))))(x2)
+
+        return jax.vmap(row)(x1)
 
     def diagonal(self, net: AbstractLayer, x: Array) -> Block:
         """Return NNGP and NTK of each input with itself, each of shape (n,)."""
-        return _diagonal(jax.tree.map(jnp.asarray, net), x)
-
-
-@eqx.filter_jit
-def _block(net: AbstractLayer, x1: Array, x2: Array) -> Block:
-    def row(x: Array) -> Block:
-        return jax.vmap(lambda y: _read(net.propagate(input_pair(x, y))))(x2)
-
-    return jax.vmap(row)(x1)
-
-
-@eqx.filter_jit
-def _diagonal(net: AbstractLayer, x: Array) -> Block:
-    return jax.vmap(lambda x: _read(net.propagate(input_pair(x, x))))(x)
+        net = jax.tree.map(jnp.asarray, net)
+        return jax.vmap(lambda x: _read(net.propagate(input_pair(x, x))))(x)
 
 
 def _read(pair: Pair) -> Block:

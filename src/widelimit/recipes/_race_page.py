@@ -25,6 +25,7 @@ img {{ width: 100%; display: block; }}
 .scroll {{ overflow-x: auto; }}
 table {{ border-collapse: collapse; width: 100%; font-variant-numeric: tabular-nums; }}
 th, td {{ text-align: right; padding: .4rem .7rem; border-bottom: 1px solid var(--rule); white-space: nowrap; }}
+th {{ white-space: normal; vertical-align: bottom; }}
 th:first-child, td:first-child {{ text-align: left; }}
 td.text {{ text-align: left; white-space: normal; }}
 caption {{ text-align: left; padding-bottom: .5rem; }}

@@ -94,7 +94,7 @@ class Coverage:
     @property
     def as_it_should(self) -> bool:
         """Whether the observed share lies in the interval."""
-        return self.low <= self.observed <= self.high
+        return self.low - 1e-9 <= self.observed <= self.high + 1e-9
 
 
 def band_coverage(outputs: Any, mean: Any, covariance: Any, deviations: float = 2.0, seed: int = 0) -> Coverage:
