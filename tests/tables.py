@@ -44,7 +44,7 @@ NETS = {
     "no_bias": (wl.serial(dense(16, 1.5, None), wl.LeakyRelu(0.2), dense(1, 1.5, None)), False),
     "mixed": (wl.serial(dense(16), wl.Sin(0.7, 1.3, 0.2), dense(16), wl.Abs(), dense(1)), False),
     "gaussian": (wl.serial(dense(16), wl.Gaussian(), dense(16), wl.Cos(), dense(1)), True),
-    "tanh": (wl.serial(dense(16), wl.Elementwise(jnp.tanh), dense(1)), True),
+    "tanh": (wl.serial(dense(16), wl.Elementwise(jnp.tanh, nodes=128), dense(1)), True),
     "identity": (wl.serial(dense(16), wl.Identity(), wl.Erf(), dense(1)), True),
     "residual": (
         wl.serial(dense(16), wl.residual(wl.Relu(), dense(16)), wl.residual(wl.Erf(), dense(16)), wl.Relu(), dense(1)),

@@ -29,7 +29,7 @@ PARAMETERS_EXEMPT = {"cli"}
 def layer(path):
     """Return the layer of a file of the package."""
     first = path.relative_to(SRC).parts[0].removesuffix(".py")
-    return "ground" if first.startswith("_") and first != "__init__" else first
+    return "ground" if first.startswith("_") and not first.startswith("__") else first
 
 
 def imported_layers(path, text):

@@ -210,6 +210,7 @@ BAD = {
     "minus infinite category": (_with(5, "3,0,-Inf,1.0"), r"line 5, column 'colour': '-Inf' is not a finite number"),
     "overflowing": (_with(5, "3,1e999,red,1.0"), r"line 5, column 'kind': '1e999' is not a finite number"),
     "underscore": (_with(5, "3,1_0,red,1.0"), r"line 5, column 'kind': '1_0'"),
+    "other digits": (_with(5, "3,\u0663,red,1.0"), r"line 5, column 'kind'"),
     "hexadecimal": (_with(5, "3,0x1,red,1.0"), r"line 5, column 'kind': '0x1'"),
     "first of two missing": (_with(9, "?,1,red,1.0").replace("2,2,blue,1.0", "2,2,blue,"), "line 4, column 'price'"),
     "after a cell of two lines": (_with(4, '2,2,"b\nlue",1.0').replace("5,2,red", "5,2,"), "line 8, column 'colour'"),
@@ -318,6 +319,7 @@ def test_whole_numbers_of_many_values_are_a_regression(tmp_path):
         ({"x": X, "y": Y, "x_test": X}, "holds 'x_test' alone"),
         ({"x": X, "y": Y, "x_test": X[:, :1], "y_test": Y}, r"test examples have shapes \(1, 3\)"),
         ({"x": X, "y": Y, "x_test": X, "y_test": Y.astype(str)}, "expected the same"),
+        ({"x": X * 1e-10, "y": Y, "x_test": X * 1e300, "y_test": Y}, "feature 'x0': values too large or too small"),
         ({"x": X, "y": Y, "x_test": X * np.inf, "y_test": Y}, r"x_test\[0, 0, 0\]"),
     ],
 )
