@@ -8,6 +8,7 @@ import re
 import subprocess
 import sys
 
+import jax
 import numpy as np
 import pytest
 
@@ -45,7 +46,8 @@ def test_python_blocks_run_and_print_what_they_promise(page):
     for line, language, content in blocks(page.read_text()):
         if language == "python":
             out = io.StringIO()
-            with contextlib.redirect_stdout(out):
+            # The pages show JAX's default mode, in which random networks are drawn in float32.
+            with contextlib.redirect_stdout(out), jax.enable_x64(False):
                 exec(compile("\n" * line + content, str(page), "exec"), namespace)
             printed = out.getvalue()
         elif language == "output":

@@ -148,7 +148,8 @@ def _print_table(console: "Console", header: list[str], rows: list[list[str]]) -
 
     table = Table(box=None, pad_edge=False, header_style="bold", collapse_padding=True)
     for i, name in enumerate(header):
-        table.add_column(name, justify="left" if i == 0 else "right", vertical="bottom")
+        longest = max(len(row[i]) for row in rows)
+        table.add_column(name, justify="left" if i == 0 else "right", vertical="bottom", min_width=longest)
     for row in rows:
         table.add_row(*row)
     console.print(table)

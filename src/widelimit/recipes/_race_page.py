@@ -80,7 +80,7 @@ def row_table(document: dict[str, Any]) -> tuple[list[str], list[list[str]]]:
         "ensemble mean − limit (chance)",
         "in ±2σ (should be)",
         "kernel drift",
-        "params moved",
+        "θ moved",
         f"test {error}",
     ]
     rows = []
@@ -97,7 +97,7 @@ def row_table(document: dict[str, Any]) -> tuple[list[str], list[list[str]]]:
                 "–" if relative is None else f"{relative:.1%}",
                 _mean(row["gap_limit"]),
                 f"{_number(row['gap_mean'])} ({_number(row['gap_mean_expected'])})",
-                "–" if band is None else f"{band['observed']:.0%} ({band['low']:.0%}–{band['high']:.0%})",
+                "–" if band is None else f"{band['observed']:.0%} ({100 * band['low']:.0f}–{band['high']:.0%})",
                 _mean(row["kernel_drift"]),
                 _mean(row["parameter_movement"]),
                 _mean(row["test_error"]),
