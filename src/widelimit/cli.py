@@ -125,19 +125,24 @@ class _Bar:
 def _print_race(report: dict[str, Any], out: pathlib.Path) -> None:
     from rich.console import Console
 
-    from .recipes import row_table, trend_table
+    from .recipes import footnotes, row_table, trend_table
 
     console = Console()
     header, rows = row_table(report)
     brief = [0, 1, 2, 5, 6, 7, 8]
     _print_table(console, [header[i] for i in brief], [[row[i] for i in brief] for row in rows])
+    for note in footnotes(report):
+        console.print(note, highlight=False)
     header, rows = trend_table(report)
+    # The page has the theory and the reason of a poor fit in words.
     theory = [
         f"{t['leading']:g}" if t["leading"] == t["bound"] else f"{t['bound']:g} to {t['leading']:g}"
         for t in report["trends"]
     ]
     _print_table(
-        console, [*header[:3], "theory", "fit"], [[*r[:3], t, r[4]] for r, t in zip(rows, theory, strict=True)]
+        console,
+        [*header[:3], "theory", "fit"],
+        [[*r[:3], t, r[4] if r[4] == "good" else "poor"] for r, t in zip(rows, theory, strict=True)],
     )
     console.print(report["verdict"], highlight=False)
     console.print(f"\nWritten: {out}/report.html, {out}/race.png, {out}/report.json", highlight=False)

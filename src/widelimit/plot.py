@@ -153,11 +153,11 @@ def _against_width(axes: Axes, rows: list, curves: dict[str, tuple[str, str]], t
         values = np.array([[np.nan if v is None else v for v in row[name]] for row in rows], float)
         if not np.isfinite(values).any():
             continue
+        known = np.isfinite(values).any(1)
         for seed in values.T:
             axes.plot(widths, seed, "o", ms=3, color=colour, alpha=0.35, mew=0)
-        with np.errstate(invalid="ignore", divide="ignore"):
-            typical = np.exp(np.nanmean(np.log(values), 1))
-        axes.plot(widths, typical, "o-", color=colour, ms=5)
+        typical = np.exp(np.nanmean(np.log(values[known]), 1))
+        axes.plot(widths[known], typical, "o-", color=colour, ms=5)
         slope = next(t["slope"] for t in trends if t["quantity"] == name)
         text = label
         if slope["exponent"] is not None:
@@ -165,7 +165,7 @@ def _against_width(axes: Axes, rows: list, curves: dict[str, tuple[str, str]], t
             text += " (poor fit)" if slope["poor"] else ""
         axes.annotate(
             text,
-            (widths[-1], typical[-1]),
+            (widths[known][-1], typical[-1]),
             xytext=(7, 0),
             textcoords="offset points",
             color=colour,

@@ -251,3 +251,15 @@ def test_an_existing_report_is_replaced_file_by_file(tmp_path, monkeypatch):
     _write.write_folder(folder, {"a": _write.write_text("2")})
     assert (folder / "a").read_text() == "2"
     assert os.listdir(tmp_path) == ["r"]
+
+
+def test_a_step_beyond_the_stability_of_a_narrow_kernel_gives_no_gap():
+    """The step is stable for the limit but not for the kernel of every narrow network: said, not averaged."""
+    data = recipes.load("sine", n_train=6, n_test=9)
+    limit = recipes.race(data, SMALL).limit
+    config = dataclasses.replace(SMALL, seeds=4, learning_rate=0.97 * limit.max_learning_rate)
+    document = recipes.race(data, config).to_dict()
+    narrow = document["rows"][0]
+    assert narrow["beyond_stability"] > 0
+    assert narrow["gap_linearisation"].count(None) == narrow["beyond_stability"] + narrow["diverged"]
+    assert recipes.row_table(document)[1][0][0].endswith("*")

@@ -7,6 +7,7 @@ from ._data import load as load
 from ._race import RaceConfig as RaceConfig
 from ._race import race as race
 from ._race_files import write_race as write_race
+from ._race_page import footnotes as footnotes
 from ._race_page import row_table as row_table
 from ._race_page import trend_table as trend_table
 from ._race_report import RaceReport as RaceReport

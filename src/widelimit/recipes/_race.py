@@ -198,6 +198,7 @@ def _race_width(lane: _Lane, report: Callable[[float, str], None]) -> WidthRow:
         width=lane.width,
         parameters=sum(leaf.size for leaf in jax.tree.leaves(initial)) // config.seeds,
         diverged=int((~alive).sum()),
+        beyond_stability=int(np.isnan(gap_linear[alive]).sum()),
         gap_linearisation=gap_linear,
         gap_limit=gap_limit,
         function_change=change,
@@ -244,6 +245,8 @@ def _compare(lane: _Lane, start: Params, end: Params, outputs: np.ndarray) -> tu
 
     linear, infinite = run(EmpiricalNTK(net.apply, start, Full())), run(NTK(net))
     gaps = [_rms(outputs - np.asarray(flow.at(steps, data.x_test)), (1, 2)).max() for flow in (linear, infinite)]
+    if lane.limit.learning_rate > float(linear.max_learning_rate):
+        gaps[0] = np.nan  # the linearisation diverges at this step, whatever the network does
     theta = np.asarray(linear.state.matrix)
     drift = np.nan
     if np.isfinite(outputs).all():

@@ -92,7 +92,7 @@ def row_table(document: dict[str, Any]) -> tuple[list[str], list[list[str]]]:
             relative = sum(a / b for a, b in pairs) / len(row["function_change"])
         rows.append(
             [
-                f"{row['width']}" + (f" ({row['diverged']} diverged)" if row["diverged"] else ""),
+                _width(row),
                 _mean(row["gap_linearisation"]),
                 "–" if relative is None else f"{relative:.1%}",
                 _mean(row["gap_limit"]),
@@ -105,6 +105,21 @@ def row_table(document: dict[str, Any]) -> tuple[list[str], list[list[str]]]:
         )
     rows.append(["infinite", *["–"] * 7, _number(document["limit"]["test_error"])])
     return header, rows
+
+
+def footnotes(document: dict[str, Any]) -> list[str]:
+    """Return a sentence for every width that is marked with a star in the table of widths."""
+    return [
+        f"* At width {row['width']} the step is beyond 2/λmax of the initial kernel of {row['beyond_stability']} "
+        "network(s): their linearisation diverges, and they have no gap to it."
+        for row in document["rows"]
+        if row["beyond_stability"]
+    ]
+
+
+def _width(row: dict[str, Any]) -> str:
+    diverged = f" ({row['diverged']} diverged)" if row["diverged"] else ""
+    return f"{row['width']}{diverged}" + ("*" * bool(row["beyond_stability"]))
 
 
 def trend_table(document: dict[str, Any]) -> tuple[list[str], list[list[str]]]:
@@ -145,6 +160,7 @@ def _notes(document: dict[str, Any]) -> list[str]:
         "Networks train by full-batch gradient descent on ½Σ(f−y)². The gap is the largest over the recorded steps of "
         "the root mean square difference on the test inputs. The interval of the band's coverage is where 95 % of "
         "ensembles of this size would lie if they were drawn from the limit.",
+        *footnotes(document),
         f"widelimit {environment['widelimit']}, JAX {environment['jax']}, {environment['device']}; networks in "
         f"{environment['network_dtype']}, kernels and closed forms in float64; {environment['seconds']} s.",
     ]

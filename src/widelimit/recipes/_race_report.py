@@ -84,6 +84,9 @@ class WidthRow:
     ----------
     width, parameters, diverged
         Width, number of parameters, and how many seeds overflowed.
+    beyond_stability
+        How many of the others start with a kernel whose 2/λmax is below the step size, so that their linearisation
+        diverges; they have no gap to it.
     gap_linearisation
         Largest over the recorded steps of the root mean square over test outputs of network − linearisation.
     gap_limit
@@ -107,6 +110,7 @@ class WidthRow:
     width: int
     parameters: int
     diverged: int
+    beyond_stability: int
     gap_linearisation: np.ndarray
     gap_limit: np.ndarray
     function_change: np.ndarray
@@ -196,9 +200,15 @@ def _verdict(rows: tuple[WidthRow, ...], trends: tuple[Trend, ...], seeds: int) 
             "limit is made; use a smaller learning rate."
         )
     last, slope = rows[-1], trends[0].slope
+    if last.beyond_stability:
+        return (
+            f"At width {last.width} the step size is beyond 2/λmax of the kernel of {last.beyond_stability} of {seeds} "
+            "networks, where the linearisation diverges; use a smaller learning rate to compare with it."
+        )
     gap = last.relative_gap
     if slope.poor:
-        trend = f"; the trend with width (slope {slope.exponent:.2f}) is not to be relied on: {slope.poor}"
+        number = f" (slope {slope.exponent:.2f})" if np.isfinite(slope.exponent) else ""
+        trend = f"; the trend with width{number} is not to be relied on: {slope.poor}"
     elif slope.exponent + 2 * slope.standard_error < 0:
         trend = f" and falls as width^({slope.exponent:.2f} ± {slope.standard_error:.2f})"
     else:
