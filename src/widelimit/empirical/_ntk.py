@@ -1,6 +1,5 @@
 r"""The empirical NTK of any function of parameters."""
 
-import abc
 import functools
 
 import equinox as eqx
@@ -9,34 +8,7 @@ import jax.numpy as jnp
 
 from .._typing import ApplyFn, Array, Params
 from ._features import Features, feature_size, gradient_features
-
-
-class AbstractOutputs(eqx.Module):
-    """What becomes of the output axes of an empirical kernel."""
-
-    @abc.abstractmethod
-    def contract(self, j1: Array, j2: Array, weight: Array) -> Array:
-        """Contract gradients (n1, o, p) and (n2, o, p) over parameters, times ``weight`` (n1, n2) or a number."""
-
-
-class Trace(AbstractOutputs):
-    r"""The mean over outputs, :math:`\frac1o\sum_a\Theta_{aa}(x, x')`: shape (n1, n2).
-
-    For a readout of any width it converges to the infinite kernel.
-    """
-
-    def contract(self, j1: Array, j2: Array, weight: Array) -> Array:
-        """Contract over parameters and outputs."""
-        flat1, flat2 = jnp.reshape(j1, (j1.shape[0], -1)), jnp.reshape(j2, (j2.shape[0], -1))
-        return weight * (flat1 @ flat2.T) / j1.shape[1]
-
-
-class Full(AbstractOutputs):
-    r"""All pairs of outputs, :math:`\Theta_{ab}(x, x')`: shape (n1, n2, o, o)."""
-
-    def contract(self, j1: Array, j2: Array, weight: Array) -> Array:
-        """Contract over the parameters."""
-        return jnp.asarray(weight)[..., None, None] * jnp.einsum("nap,mbp->nmab", j1, j2)
+from ._outputs import AbstractOutputs, Trace
 
 
 def empirical_ntk(
