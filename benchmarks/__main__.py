@@ -37,8 +37,12 @@ def empirical_command(
 ) -> None:
     """Time empirical kernels: ours, and the peers' on the same weights and inputs in turn."""
     _confine(cores)
-    cases = empirical.selected(case)
-    sides = empirical.Sides(_peer.build(peer_env, peer_python) if peer else None, torch)
+    try:
+        cases = empirical.selected(case)
+        sides = empirical.Sides(_peer.build(peer_env, peer_python) if peer else None, torch)
+    except ValueError as error:
+        typer.echo(f"benchmarks: {error}", err=True)
+        raise typer.Exit(2) from None
     machine = {"benchmark": "machine", "kind": "machine", **_machine.measure()}
     _emit([machine], out, json)
     if not json:

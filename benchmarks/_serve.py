@@ -4,6 +4,7 @@ Requests: ``load`` a case, ``first`` call of a variant (which compiles; its resu
 ``memory`` of one call. Runs under any interpreter with NumPy, so it uses the standard library alone.
 """
 
+import gc
 import json
 import os
 import re
@@ -59,6 +60,8 @@ def timed(side, variant, least):
 def memory(side, variant):
     """Return by how many bytes one warm call raises the resident memory at most; None where the system cannot say."""
     side.call(variant)
+    gc.collect()
+    time.sleep(0.5)  # buffers are released behind the call's back
     try:
         with open("/proc/self/clear_refs", "w") as file:
             file.write("5")  # the peak starts again from what is resident now
