@@ -17,8 +17,8 @@ def measure() -> dict[str, float]:
     return {
         "cores": every["cores"],
         **{f"{k}_1": one[k] for k in ("gemm", "copy")},
-        "gemm": every["gemm"],
-        "copy": every["copy"],
+        "gemm": max(every["gemm"], one["gemm"]),
+        "copy": max(every["copy"], one["copy"]),
     }
 
 

@@ -48,13 +48,14 @@ def first(side, variant, file):
 
 
 def timed(side, variant, least):
-    """Return the median of repeated calls that together last ``least`` seconds or more."""
-    seconds = []
+    """Return the median of repeated calls that together last ``least`` seconds or more, and their processor time."""
+    seconds, processor = [], time.process_time()
     while not seconds or sum(seconds) < least:
         start = time.perf_counter()
         side.call(variant)
         seconds.append(time.perf_counter() - start)
-    return {"seconds": float(np.median(seconds)), "calls": len(seconds)}
+    used = time.process_time() - processor
+    return {"seconds": float(np.median(seconds)), "processor": used / len(seconds)}
 
 
 def memory(side, variant):

@@ -28,24 +28,34 @@ class Spread:
     high: float
 
 
-def interleave(entries: list[Entry], rounds: int, least: float = 0.1, slow: float = 5.0) -> dict[Entry, list[float]]:
-    """Return the seconds of a warm call of each entry in each round.
+@dataclasses.dataclass
+class Times:
+    """Seconds of a warm call by the clock, and of all cores together, round by round."""
+
+    seconds: list[float] = dataclasses.field(default_factory=list)
+    processor: list[float] = dataclasses.field(default_factory=list)
+
+
+def interleave(entries: list[Entry], rounds: int, least: float = 0.1, slow: float = 5.0) -> dict[Entry, Times]:
+    """Return the times of a warm call of each entry in each round.
 
     Every turn repeats the call until ``least`` seconds have passed and gives their median: the first call of a turn
     finds cold caches. Rounds run forwards and backwards by turns. A variant that was more than ``slow`` times slower
     than the best of its side in the first round stays out of the others.
     """
-    seconds: dict[Entry, list[float]] = {entry: [] for entry in entries}
+    times = {entry: Times() for entry in entries}
     for i in range(rounds):
         for entry in entries if i % 2 == 0 else reversed(entries):
-            if i == 0 or _competes(entry, seconds, slow):
-                seconds[entry].append(entry.worker.ask("time", variant=entry.variant, least=least)["seconds"])
-    return seconds
+            if i == 0 or _competes(entry, times, slow):
+                answer = entry.worker.ask("time", variant=entry.variant, least=least)
+                times[entry].seconds.append(answer["seconds"])
+                times[entry].processor.append(answer["processor"])
+    return times
 
 
-def _competes(entry: Entry, seconds: dict[Entry, list[float]], slow: float) -> bool:
-    best = min(s[0] for other, s in seconds.items() if other.side == entry.side)
-    return seconds[entry][0] <= slow * best
+def _competes(entry: Entry, times: dict[Entry, Times], slow: float) -> bool:
+    best = min(t.seconds[0] for other, t in times.items() if other.side == entry.side)
+    return times[entry].seconds[0] <= slow * best
 
 
 def spread(values: list[float]) -> Spread:

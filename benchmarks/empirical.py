@@ -15,7 +15,7 @@ import numpy as np
 
 from ._cases import CASES, Case, multiply_adds, traffic
 from ._table import Record, show, table
-from ._timing import Entry, interleave, ratios, spread
+from ._timing import Entry, Times, interleave, ratios, spread
 from ._worker import EXACT_MEMORY, Worker
 
 TOLERANCE = 1e-4
@@ -24,10 +24,12 @@ COLUMNS = {
     "variant": "{variant}",
     "ms": "{ms:.1f}",
     "quartiles": "{ms_low:.1f}-{ms_high:.1f}",
-    "rounds": "{rounds}",
-    "first s": "{first_s:.2f}",
     "/ peer": "{to_peer:.2f}",
     "of it": "{to_peer_low:.2f}-{to_peer_high:.2f}",
+    "CPU ms": "{cpu_ms:.1f}",
+    "/ its": "{cpu_to_peer:.2f}",
+    "rounds": "{rounds}",
+    "first s": "{first_s:.2f}",
     "% GEMM": "{gemm_percent:.0f}",
     "MiB": "{peak_mib:.0f}",
     "error": "{error:.0e}",
@@ -95,15 +97,22 @@ def _measured(case: Case, interpreters: dict, file: pathlib.Path, rounds: int) -
             entries += [Entry(worker, variant) for variant in variants]
         rows = [_first(case, entry, file) for entry in entries]
         _check(case, rows, file)
-        seconds = interleave(entries, rounds)
-    best = min((s for e, s in seconds.items() if e.side == "peer"), key=lambda s: spread(s).median, default=None)
+        times = interleave(entries, rounds)
+    peers = [times[entry] for entry in entries if entry.side == "peer"]
+    best = min(peers, key=lambda t: spread(t.seconds).median, default=None)
     for row, entry in zip(rows, entries, strict=True):
-        time = spread(seconds[entry])
-        row.update(ms=1e3 * time.median, ms_low=1e3 * time.low, ms_high=1e3 * time.high, rounds=len(seconds[entry]))
-        if best is not None:
-            ratio = spread(ratios(seconds[entry], best))
-            row.update(to_peer=ratio.median, to_peer_low=ratio.low, to_peer_high=ratio.high)
+        _add_times(row, times[entry], best)
     return rows
+
+
+def _add_times(row: Record, times: Times, best: Times | None) -> None:
+    time, processor = spread(times.seconds), spread(times.processor)
+    row.update(ms=1e3 * time.median, ms_low=1e3 * time.low, ms_high=1e3 * time.high, rounds=len(times.seconds))
+    row.update(cpu_ms=1e3 * processor.median)
+    if best is not None:
+        ratio = spread(ratios(times.seconds, best.seconds))
+        row.update(to_peer=ratio.median, to_peer_low=ratio.low, to_peer_high=ratio.high)
+        row.update(cpu_to_peer=spread(ratios(times.processor, best.processor)).median)
 
 
 def _first(case: Case, entry: Entry, file: pathlib.Path) -> Record:

@@ -32,7 +32,20 @@ MACHINE = {
     "copy": 4e10,
     "copy_1": 2e10,
 }
-FIELDS = {"benchmark", "kind", "case", "side", "variant", "first_s", "error", "ms", "ms_low", "ms_high", "rounds"}
+FIELDS = {
+    "benchmark",
+    "kind",
+    "case",
+    "side",
+    "variant",
+    "first_s",
+    "error",
+    "ms",
+    "cpu_ms",
+    "ms_low",
+    "ms_high",
+    "rounds",
+}
 
 
 def explicit(case):
@@ -149,12 +162,12 @@ def test_slow_variants_leave_after_the_first_round():
         side = "own"
 
         def ask(self, do, variant, least):
-            return {"seconds": {"fast": 1.0, "close": 4.0, "slow": 6.0}[variant]}
+            return {"seconds": {"fast": 1.0, "close": 4.0, "slow": 6.0}[variant], "processor": 1.0}
 
     clock = Clock()
     entries = [_timing.Entry(clock, name) for name in ("fast", "close", "slow")]
-    seconds = _timing.interleave(entries, rounds=4)
-    assert [len(seconds[entry]) for entry in entries] == [4, 4, 1]
+    times = _timing.interleave(entries, rounds=4)
+    assert [len(times[entry].seconds) for entry in entries] == [4, 4, 1]
     assert _timing.spread([1.0, 2.0, 3.0, 4.0, 5.0]) == _timing.Spread(3.0, 2.0, 4.0)
     assert _timing.spread([2.0]) == _timing.Spread(2.0, 2.0, 2.0)
     assert _timing.ratios([2.0, 3.0], [1.0, 2.0]) == [2.0, 1.5]
