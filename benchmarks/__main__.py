@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from . import _machine, _peer, _table, empirical
+from . import _machine, _peer, _table, empirical, krylov
 
 app = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False, help=__doc__)
 Out = Annotated[pathlib.Path | None, typer.Option(help="Append the records to this file, one JSON object a line.")]
@@ -51,6 +51,21 @@ def empirical_command(
         _emit(records, out, json)
         if not json:
             empirical.report(records)
+
+
+@app.command(name="krylov")
+def krylov_command(
+    n: Annotated[int, typer.Option(min=2, help="Size of the kernel matrix.")] = 8000,
+    cores: Cores = None,
+    out: Out = None,
+    json: Json = False,
+) -> None:
+    """Time training in function space: Lanczos against the eigendecomposition."""
+    _confine(cores)
+    records = krylov.run(n)
+    _emit(records, out, json)
+    if not json:
+        krylov.report(records)
 
 
 def _confine(cores: str | None) -> None:

@@ -1,7 +1,7 @@
 """One side of a comparison: a process that answers requests, one JSON object a line, and is idle in between.
 
 Requests: ``load`` a case, ``first`` call of a variant (which compiles; its result goes to a file), ``time`` a variant,
-``memory`` of one call. Runs under any interpreter with NumPy, so it uses the standard library alone.
+``memory`` of one call, and, of our side, ``predict``. Runs under any interpreter that has NumPy, old ones included.
 """
 
 import gc
@@ -80,4 +80,9 @@ def _status(key):
         return 1024 * int(re.search(key + r":\s+(\d+)", file.read()).group(1))
 
 
-ACTIONS = {"load": load, "first": first, "time": timed, "memory": memory}
+def predict(side):
+    """Return what the side expects of its variants."""
+    return side.predict()
+
+
+ACTIONS = {"load": load, "predict": predict, "first": first, "time": timed, "memory": memory}

@@ -28,6 +28,7 @@ COLUMNS = {
     "of it": "{to_peer_low:.2f}-{to_peer_high:.2f}",
     "CPU ms": "{cpu_ms:.1f}",
     "/ its": "{cpu_to_peer:.2f}",
+    "Auto": "{expected:.2f}",
     "rounds": "{rounds}",
     "first s": "{first_s:.2f}",
     "% GEMM": "{gemm_percent:.0f}",
@@ -56,13 +57,13 @@ def run(sides: Sides, machine: Record, cases: Iterable[Case], rounds: int, memor
         with tempfile.TemporaryDirectory() as folder:
             file = pathlib.Path(folder) / "case.npz"
             np.savez(file, **case.draw())
-            rows = _measured(case, sides.interpreters(), file, rounds)
+            rows, predicted = _measured(case, sides.interpreters(), file, rounds)
             if memory:
                 _add_memory(case, sides.interpreters(), file, rows)
         for row in rows:
             row["to_floor"] = row["ms"] / floors["floor_ms"]
             row["gemm_percent"] = 100 * floors["flop"] / (row["ms"] / 1e3) / machine["gemm"]
-        yield [floors, *rows]
+        yield [{**floors, **judged(predicted, rows)}, *rows]
 
 
 def floor(case: Case, machine: Record) -> Record:
@@ -75,6 +76,19 @@ def floor(case: Case, machine: Record) -> Record:
     return {**common, **shape, **phases, "flop": flop, "bytes": moved, **times, "floor_ms": max(times.values())}
 
 
+def judged(predicted: dict, rows: list[Record]) -> Record:
+    """Enter the expected times into the rows; return the choice of `Auto`, the best method and their ratio."""
+    if not predicted:
+        return {}
+    times = {row["variant"]: row["ms"] for row in rows if row["side"] == "own" and row["variant"] != "default"}
+    for row in rows:
+        if row["side"] == "own":
+            row["expected"] = predicted["expected"].get(row["variant"])
+    chosen, best = predicted["chosen"], min(times, key=times.get)
+    ratio = times[chosen] / times[best]
+    return {"auto_chosen": chosen, "auto_best": best, "auto_to_best": ratio, "budget_mib": predicted["budget"] / 2**20}
+
+
 def report(records: list[Record]) -> None:
     """Print the records of one case."""
     floors, *rows = records
@@ -85,10 +99,13 @@ def report(records: list[Record]) -> None:
     )
     phases = {p: 100 * floors[f"flop_{p}"] / floors["flop"] for p in ("forward", "backward", "contraction")}
     caption = form.format(flop_g=floors["flop"] / 1e9, mb=floors["bytes"] / 1e6, **phases, **floors)
+    if "auto_chosen" in floors:
+        choice = "Auto chose {auto_chosen}, {auto_to_best:.2f} of the time of the best, {auto_best}; "
+        caption += ("\n" + choice + "memory budget {budget_mib:.0f} MiB").format(**floors)
     show(table(title, COLUMNS, rows, caption))
 
 
-def _measured(case: Case, interpreters: dict, file: pathlib.Path, rounds: int) -> list[Record]:
+def _measured(case: Case, interpreters: dict, file: pathlib.Path, rounds: int) -> tuple[list[Record], dict]:
     with contextlib.ExitStack() as stack:
         workers = [stack.enter_context(Worker(side, python)) for side, python in interpreters.items()]
         entries = []
@@ -97,12 +114,13 @@ def _measured(case: Case, interpreters: dict, file: pathlib.Path, rounds: int) -
             entries += [Entry(worker, variant) for variant in variants]
         rows = [_first(case, entry, file) for entry in entries]
         _check(case, rows, file)
+        predicted = workers[0].ask("predict")
         times = interleave(entries, rounds)
     peers = [times[entry] for entry in entries if entry.side == "peer"]
     best = min(peers, key=lambda t: spread(t.seconds).median, default=None)
     for row, entry in zip(rows, entries, strict=True):
         _add_times(row, times[entry], best)
-    return rows
+    return rows, predicted
 
 
 def _add_times(row: Record, times: Times, best: Times | None) -> None:

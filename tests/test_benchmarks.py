@@ -15,9 +15,11 @@ from typer.testing import CliRunner
 ROOT = pathlib.Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT))
 
-from benchmarks import _cases, _machine, _peer, _serve, _table, _timing, _worker, empirical  # noqa: E402
+from benchmarks import _cases, _machine, _peer, _serve, _table, _timing, _worker, empirical, krylov  # noqa: E402
 from benchmarks.__main__ import app  # noqa: E402
 from benchmarks._networks import NETWORKS  # noqa: E402
+
+from widelimit import dynamics  # noqa: E402
 
 TINY = [
     dataclasses.replace(_cases.CASES[0], name="tiny-mlp", n=3, outputs=2, channels=5, hidden=(4, 6, 4)),
@@ -173,6 +175,17 @@ def test_slow_variants_leave_after_the_first_round():
     assert _timing.ratios([2.0, 3.0], [1.0, 2.0]) == [2.0, 1.5]
 
 
+def test_the_choice_of_auto_is_judged_by_measured_times():
+    rows = [{"side": "own", "variant": v, "ms": t} for v, t in (("default", 2.1), ("A", 2.0), ("B", 1.0))]
+    rows.append({"side": "peer", "variant": "B", "ms": 0.5})
+    predicted = {"chosen": "A", "expected": {"A": 1.0, "B": 3.0}, "budget": 2**30}
+    assert empirical.judged(predicted, rows) == {
+        "auto_chosen": "A", "auto_best": "B", "auto_to_best": 2.0, "budget_mib": 1024.0,
+    }  # fmt: skip
+    assert [row.get("expected") for row in rows] == [None, 1.0, 3.0, None]
+    assert empirical.judged({}, rows) == {}
+
+
 def test_memory_of_a_call_is_seen():
     class Side:
         def call(self, variant):
@@ -206,6 +219,15 @@ def test_the_command_line_refuses_an_unknown_case():
     result = CliRunner().invoke(app, ["empirical", "--case", "resnet"])
     assert result.exit_code == 2
     assert "case is 'resnet'; expected one of mlp-10, mlp-1, cnn-10" in result.output
+
+
+@pytest.mark.skipif("Krylov" not in dir(dynamics), reason="this version has no Krylov method")
+def test_krylov_and_spectral_agree():
+    spectral, lanczos = krylov.run(60, dimension=3)
+    assert (spectral["variant"], lanczos["variant"]) == ("Spectral", "Krylov")
+    assert spectral["error"] == 0
+    assert lanczos["error"] < 1e-6
+    assert min(spectral["s"], lanczos["s"]) > 0
 
 
 def test_machine_rates_in_words():
