@@ -29,6 +29,7 @@ def empirical_command(
         pathlib.Path | None, typer.Option(help="An interpreter that has PyTorch, to compare with.")
     ] = None,
     case: Annotated[list[str] | None, typer.Option(help="Only these cases.")] = None,
+    variant: Annotated[list[str] | None, typer.Option(help="Only variants with this in their name, and ours.")] = None,
     rounds: Annotated[int, typer.Option(min=1, help="Interleaved rounds.")] = 11,
     memory: Annotated[bool, typer.Option(help="Measure peak memory too.")] = True,
     cores: Cores = None,
@@ -39,7 +40,8 @@ def empirical_command(
     _confine(cores)
     try:
         cases = empirical.selected(case)
-        sides = empirical.Sides(_peer.build(peer_env, peer_python) if peer else None, torch)
+        peer_side = _peer.build(peer_env, peer_python) if peer else None
+        sides = empirical.Sides(peer_side, torch, tuple(variant or ()))
     except ValueError as error:
         typer.echo(f"benchmarks: {error}", err=True)
         raise typer.Exit(2) from None

@@ -36,7 +36,7 @@ def table(title: str, columns: dict[str, str], records: Iterable[Record], captio
 def show(made: Table) -> None:
     """Print a table, wide enough for its columns where stdout is no terminal."""
     console = Console()
-    Console(width=None if console.is_terminal else 160).print(made)
+    Console(width=None if console.is_terminal else 180).print(made)
 
 
 def _cell(form: str, record: Record) -> str:

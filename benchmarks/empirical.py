@@ -39,10 +39,15 @@ COLUMNS = {
 
 @dataclasses.dataclass(frozen=True)
 class Sides:
-    """Who takes part: an interpreter each, None for absent."""
+    """Who takes part: an interpreter each, None for absent, and parts of the names of the variants, none for all."""
 
     peer: pathlib.Path | None = None
     torch: pathlib.Path | None = None
+    variants: tuple[str, ...] = ()
+
+    def take(self, variant: str) -> bool:
+        """Whether a variant takes part; our default always does."""
+        return variant == "default" or not self.variants or any(part in variant for part in self.variants)
 
     def interpreters(self) -> dict[str, pathlib.Path]:
         """Return the interpreters by side, ours first."""
@@ -57,7 +62,7 @@ def run(sides: Sides, machine: Record, cases: Iterable[Case], rounds: int, memor
         with tempfile.TemporaryDirectory() as folder:
             file = pathlib.Path(folder) / "case.npz"
             np.savez(file, **case.draw())
-            rows, predicted = _measured(case, sides.interpreters(), file, rounds)
+            rows, predicted = _measured(case, sides, file, rounds)
             if memory:
                 _add_memory(case, sides.interpreters(), file, rows)
         for row in rows:
@@ -84,6 +89,8 @@ def judged(predicted: dict, rows: list[Record]) -> Record:
     for row in rows:
         if row["side"] == "own":
             row["expected"] = predicted["expected"].get(row["variant"])
+    if predicted["chosen"] not in times:
+        return {}
     chosen, best = predicted["chosen"], min(times, key=times.get)
     ratio = times[chosen] / times[best]
     return {"auto_chosen": chosen, "auto_best": best, "auto_to_best": ratio, "budget_mib": predicted["budget"] / 2**20}
@@ -105,13 +112,13 @@ def report(records: list[Record]) -> None:
     show(table(title, COLUMNS, rows, caption))
 
 
-def _measured(case: Case, interpreters: dict, file: pathlib.Path, rounds: int) -> tuple[list[Record], dict]:
+def _measured(case: Case, sides: Sides, file: pathlib.Path, rounds: int) -> tuple[list[Record], dict]:
     with contextlib.ExitStack() as stack:
-        workers = [stack.enter_context(Worker(side, python)) for side, python in interpreters.items()]
+        workers = [stack.enter_context(Worker(side, python)) for side, python in sides.interpreters().items()]
         entries = []
         for worker in workers:
             variants = worker.ask("load", network=case.network, file=str(file))["variants"]
-            entries += [Entry(worker, variant) for variant in variants]
+            entries += [Entry(worker, variant) for variant in variants if sides.take(variant)]
         rows = [_first(case, entry, file) for entry in entries]
         _check(case, rows, file)
         predicted = workers[0].ask("predict")
