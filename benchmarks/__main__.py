@@ -1,0 +1,86 @@
+"""The command line of the benchmarks: ``python -m benchmarks empirical --peer``."""
+
+import os
+import pathlib
+import sys
+from typing import Annotated
+
+import typer
+
+from . import _machine, _peer, _table, empirical, krylov
+
+app = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False, help=__doc__)
+Out = Annotated[pathlib.Path | None, typer.Option(help="Append the records to this file, one JSON object a line.")]
+Json = Annotated[bool, typer.Option("--json", help="Print JSON lines in place of tables.")]
+Cores = Annotated[str | None, typer.Option(help="Confine everything to these cores, such as 0,1 (Linux).")]
+
+
+@app.callback()
+def main() -> None:
+    """Speed and memory, measured against a baseline in the same run."""
+
+
+@app.command(name="empirical")
+def empirical_command(
+    peer: Annotated[bool, typer.Option("--peer", help="Compare with neural-tangents.")] = False,
+    peer_env: Annotated[pathlib.Path, typer.Option(help="Folder of its environment, made if absent.")] = _peer.DEFAULT,
+    peer_python: Annotated[str, typer.Option(help="Python 3.9 to 3.12, to make it with.")] = sys.executable,
+    torch: Annotated[
+        pathlib.Path | None, typer.Option(help="An interpreter that has PyTorch, to compare with.")
+    ] = None,
+    case: Annotated[list[str] | None, typer.Option(help="Only these cases.")] = None,
+    variant: Annotated[list[str] | None, typer.Option(help="Only variants with this in their name, and ours.")] = None,
+    rounds: Annotated[int, typer.Option(min=1, help="Interleaved rounds.")] = 11,
+    memory: Annotated[bool, typer.Option(help="Measure peak memory too.")] = True,
+    cores: Cores = None,
+    out: Out = None,
+    json: Json = False,
+) -> None:
+    """Time empirical kernels: ours, and the peers' on the same weights and inputs in turn."""
+    _confine(cores)
+    try:
+        cases = empirical.selected(case)
+        peer_side = _peer.build(peer_env, peer_python) if peer else None
+        sides = empirical.Sides(peer_side, torch, tuple(variant or ()))
+    except ValueError as error:
+        typer.echo(f"benchmarks: {error}", err=True)
+        raise typer.Exit(2) from None
+    machine = {"benchmark": "machine", "kind": "machine", **_machine.measure()}
+    _emit([machine], out, json)
+    if not json:
+        print(_machine.sentence(machine))
+    for records in empirical.run(sides, machine, cases, rounds, memory):
+        _emit(records, out, json)
+        if not json:
+            empirical.report(records)
+
+
+@app.command(name="krylov")
+def krylov_command(
+    n: Annotated[int, typer.Option(min=2, help="Size of the kernel matrix.")] = 8000,
+    cores: Cores = None,
+    out: Out = None,
+    json: Json = False,
+) -> None:
+    """Time training in function space: Lanczos against the eigendecomposition."""
+    _confine(cores)
+    records = krylov.run(n)
+    _emit(records, out, json)
+    if not json:
+        krylov.report(records)
+
+
+def _confine(cores: str | None) -> None:
+    if cores is not None:
+        os.sched_setaffinity(0, {int(core) for core in cores.split(",")})
+
+
+def _emit(records: list[_table.Record], out: pathlib.Path | None, json: bool) -> None:
+    if json:
+        _table.write_lines(records, None)
+    if out is not None:
+        _table.write_lines(records, out)
+
+
+if __name__ == "__main__":
+    app()
