@@ -27,7 +27,7 @@ from ..solve import (
 from ._anyloss import AbstractLoss
 from ._loss import AbstractSquaredLoss
 from ._method import AbstractFlowMethod, Task, refuse_other_losses, squared_weights
-from ._ode import Ridged
+from ._ode import Ridged, ridged
 from ._optimizer import AbstractOptimizer
 
 
@@ -64,7 +64,7 @@ class Krylov(AbstractFlowMethod):
 
     def init(self, gram: AbstractGram, ridge: Scalar) -> Ridged:
         """Return the matrix and the ridge."""
-        return Ridged(gram, ridge)
+        return ridged(gram, ridge)
 
     def apply(self, state: Ridged, optimizer: AbstractOptimizer, scale: float, t: Array, v: Array) -> Array:
         """Return the filtered columns.
@@ -110,12 +110,11 @@ class Krylov(AbstractFlowMethod):
     def _group(
         self, state: Ridged, optimizer: AbstractOptimizer, scale: float, t: Array, v: Array
     ) -> tuple[Array, float, int]:
-        ridge = jnp.asarray(state.ridge, v.dtype)
         last = min(v.shape[0], self.max_iterations)
         basis, y, estimate = krylov_basis(v, min(32, last)), np.zeros(0), np.inf
         times = jnp.asarray(t, v.dtype)
         for size in basis_sizes(last):
-            basis = grow_basis(state.gram, ridge, basis, size)
+            basis = grow_basis(state.gram, state.ridge, basis, size)
             y, estimate = _project(optimizer, scale, times, basis)
             if estimate <= self.tolerance:
                 break

@@ -30,6 +30,11 @@ class Ridged(NamedTuple):
     ridge: Scalar
 
 
+def ridged(gram: AbstractGram, ridge: Scalar) -> Ridged:
+    """Return the pair in one dtype."""
+    return Ridged(gram, jnp.asarray(ridge, gram.diagonal().dtype))
+
+
 class ODE(AbstractFlowMethod):
     r"""By an adaptive ODE solver of diffrax: any loss, under `GradientFlow` or `MomentumFlow`, at finite times.
 
@@ -46,14 +51,14 @@ class ODE(AbstractFlowMethod):
         whose steps solve systems in all (example, output) entries.
     """
 
-    rtol: float = 1e-9
+    rtol: float = 1e-10
     atol: float = 1e-12
     max_steps: int = 100_000
     solver: Any = None
 
     def init(self, gram: AbstractGram, ridge: Scalar) -> Ridged:
         """Return the matrix and the ridge."""
-        return Ridged(gram, ridge)
+        return ridged(gram, ridge)
 
     def apply(self, state: Ridged, optimizer: AbstractOptimizer, scale: float, t: Array, v: Array) -> Array:
         """Return the columns by integration of the linear equation."""
@@ -94,7 +99,7 @@ class Steps(AbstractFlowMethod):
 
     def init(self, gram: AbstractGram, ridge: Scalar) -> Ridged:
         """Return the matrix and the ridge."""
-        return Ridged(gram, ridge)
+        return ridged(gram, ridge)
 
     def apply(self, state: Ridged, optimizer: AbstractOptimizer, scale: float, t: Array, v: Array) -> Array:
         """Return the columns after ``t`` steps of the linear equation."""
