@@ -1,4 +1,4 @@
-"""Closed-form training of one network at several times: Krylov against the eigendecomposition, on an NTK of n inputs."""
+"""Closed-form training of one network at several times: Krylov against the eigendecomposition, on a realistic NTK."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def run(n: int = 8000, activation: str = "relu", tolerance: float = 1e-8) -> lis
     """
     with jax.enable_x64(True):
         gram, y = _problem(NETS[activation], n)
-        largest = float(wl.dynamics.Krylov().largest(Krylov().init(gram, 0.0)))
+        largest = float(Krylov().largest(Krylov().init(gram, 0.0)))
         t = TIMES / largest
         krylov = Krylov(tolerance=tolerance)
         fast, seconds = _timed(krylov, gram, t, y)

@@ -7,9 +7,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from flows import Smooth, flow
 
 import widelimit as wl
-from flows import Smooth, flow
 from widelimit.dynamics import Krylov, Momentum, MomentumFlow, Spectral
 from widelimit.gram import AbstractGram, Dense
 from widelimit.solve import Result, largest_eigenvalue

@@ -11,9 +11,9 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
+from flows import TEST, Smooth, X, Y, flow, start
 
 import widelimit as wl
-from flows import TEST, X, Y, Smooth, flow, start
 from test_golden import build
 from widelimit.dynamics import ODE, AnyLoss, CrossEntropy, EntryMean, ExampleMean, Krylov, Momentum, Steps, Sum
 

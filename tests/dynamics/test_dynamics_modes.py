@@ -4,9 +4,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from flows import TEST, Smooth, X, Y, flow
 
 import widelimit as wl
-from flows import TEST, X, Y, Smooth, flow
 from widelimit.dynamics import (
     Momentum,
     MomentumFlow,
@@ -86,6 +86,7 @@ def test_catapult_in_a_two_layer_linear_network():
     rng = np.random.default_rng(0)
     start = rng.normal(size=(2, seeds, n))
 
+    @np.errstate(all="ignore")
     def train(c, steps=300):
         u, v = start
         first = (np.sum(u**2, 1) + np.sum(v**2, 1)) / n
@@ -93,10 +94,8 @@ def test_catapult_in_a_two_layer_linear_network():
         for _ in range(steps):
             f = np.sum(u * v, 1) / n**0.5
             peak = np.maximum(peak, np.abs(f))
-            with np.errstate(all="ignore"):
-                u, v = u - (step * f)[:, None] * v / n**0.5, v - (step * f)[:, None] * u / n**0.5
-        with np.errstate(all="ignore"):
-            last = (np.sum(u**2, 1) + np.sum(v**2, 1)) / n / first
+            u, v = u - (step * f)[:, None] * v / n**0.5, v - (step * f)[:, None] * u / n**0.5
+        last = (np.sum(u**2, 1) + np.sum(v**2, 1)) / n / first
         return last, peak / np.abs(begin), np.abs(f)
 
     band = catapult_band(np.array([[2.0]]))

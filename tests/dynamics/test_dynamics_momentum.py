@@ -11,9 +11,9 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
+from flows import TEST, Smooth, X, Y, flow
 
 import widelimit as wl
-from flows import TEST, X, Y, Smooth, flow
 from test_golden import build
 from widelimit.dynamics import ODE, Momentum, MomentumFlow, Spectral, Steps
 

@@ -7,9 +7,9 @@ import pathlib
 import jax
 import numpy as np
 import pytest
+from flows import TEST, X, Y
 
 import widelimit as wl
-from flows import TEST, X, Y
 from test_golden import build, names_in, tolerance
 from widelimit.dynamics import Gaussian, Krylov, LastLayer, nngp_posterior
 

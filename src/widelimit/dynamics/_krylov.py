@@ -129,7 +129,7 @@ def _assemble(y: Array, vectors: Array) -> Array:
 
 
 def _project(optimizer: AbstractOptimizer, scale: float, t: Array, basis: KrylovBasis) -> tuple[np.ndarray, float]:
-    """Return coefficients (k, \\*times, m) in the basis, and the estimate of their relative error."""
+    r"""Return coefficients (k, \*times, m) in the basis, and the estimate of their relative error."""
     size = basis.size
     values, vectors = tridiagonal_eigh(basis, size)
     y = _coefficients(optimizer, scale, t, basis, values, vectors)

@@ -33,7 +33,8 @@ class LearningModes(eqx.Module):
     shares
         Share of the target's square in each mode, (N,), summed over outputs; they sum to one.
     rates
-        Decay of the residual per unit of time or per step, (N,): zero where nothing is learned, negative where it grows.
+        Decay of the residual per unit of time or per step, (N,): zero where nothing is learned, negative where it
+        grows.
     times
         Time, or number of steps as a real number, until a residual has shrunk to each fraction, (len(fractions), N);
         infinite for modes that are not learned.

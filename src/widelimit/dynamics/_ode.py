@@ -1,4 +1,4 @@
-r"""Training with any loss: the weights :math:`\alpha` of :math:`f = f_0 + \Theta\alpha` obey
+r"""Training with any loss, through the weights :math:`\alpha` of :math:`f = f_0 + \Theta\alpha`.
 
 .. math:: \dot\alpha = -\frac{\partial L}{\partial f}(f_0 + \Theta\alpha) - s r\alpha
 
@@ -86,7 +86,7 @@ class ODE(AbstractFlowMethod):
         if not isinstance(ok, Tracer) and not bool(ok):
             raise ValueError(
                 f"the ODE solver did not reach t = {np.max(t)} in {self.max_steps} steps at rtol {self.rtol}; use "
-                "ODE(solver=diffrax.Kvaerno5()) for a stiff problem, looser tolerances, more max_steps, or a shorter time."
+                "ODE(solver=diffrax.Kvaerno5()) for a stiff problem, looser tolerances, more max_steps or a shorter time."
             )
         return out
 

@@ -1,6 +1,6 @@
-r"""Lanczos: an orthonormal basis of a Krylov space in which a symmetric matrix is tridiagonal,
+r"""Lanczos: an orthonormal basis of a Krylov space, in which a symmetric matrix is tridiagonal.
 
-.. math:: A\,Q_m = Q_m T_m + \beta_m q_{m+1} e_m^\top,\qquad q_1 = v/\|v\|,
+.. math:: A\,Q_m = Q_m T_m + \beta_m q_{m+1} e_m^\top,\qquad q_1 = v/\|v\|
 
 for many starting vectors at once, so that one pass over the matrix serves them all. Every new vector is made
 orthogonal to all earlier ones, twice. A space that stops growing is invariant: from there on vectors are zero.
