@@ -33,7 +33,7 @@ SETTINGS = {
     "regular": {"x": X},
     "ridge": {"x": X, "ridge": 0.5},
     "mean_loss": {"x": X, "loss": wl.MeanSquares()},
-    "duplicates": {"x": TWICE, "ridge": 1e-3},
+    "singular": {"x": TWICE},
     "low_rank": {"x": X, "kernel": Smooth(smooth=0.0)},
 }
 

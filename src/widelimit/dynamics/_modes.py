@@ -95,8 +95,9 @@ def learning_modes(
     dtype, scale = result_dtype(ntk, target), loss.scale(target.size)
 
     def modes(ntk: Array, target: Array, optimizer: AbstractOptimizer) -> LearningModes:
-        parts = _modes(ntk, target, optimizer, scale, fractions)
-        return LearningModes(*parts[:2], parts[2][:, 0] if vector else parts[2], *parts[3:], fractions)
+        values, vectors, coefficients, shares, rates, times = _modes(ntk, target, optimizer, scale, fractions)
+        coefficients = coefficients[:, 0] if vector else coefficients
+        return LearningModes(values, vectors, coefficients, shares, rates, times, fractions)
 
     return evaluate(modes, ntk, target, optimizer, compute=jnp.float64, result=dtype)
 

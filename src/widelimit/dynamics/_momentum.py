@@ -23,7 +23,9 @@ DOUBLINGS = 62
 class Momentum(AbstractOptimizer):
     r"""Discrete steps with heavy-ball momentum (Polyak 1964); the time is the number of steps.
 
-    From :math:`v = 0`, :math:`v \leftarrow m v - \eta\nabla L` and :math:`\theta \leftarrow \theta + v`. The residual of a mode obeys :math:`\rho_{k+1} = (1 + m - \eta\lambda)\rho_k - m\,\rho_{k-1}`. Stable for
+    .. math:: v_{k+1} = m\,v_k - \eta\nabla L(\theta_k),\qquad \theta_{k+1} = \theta_k + v_{k+1},\qquad v_0 = 0
+
+    The residual of a mode obeys :math:`\rho_{k+1} = (1 + m - \eta\lambda)\rho_k - m\,\rho_{k-1}`. Stable for
     :math:`\eta < 2(1+m)/\lambda_{\max}`; ``Momentum(learning_rate, 0.0)`` is `GradientDescent`.
 
     Parameters
@@ -168,7 +170,7 @@ def _power(base: tuple[Array, Array], k: Array) -> Array:
         result = jnp.where(jnp.floor(k / size) % 2 == 1, further, result)
         # Powers that nobody asks for are not formed: they might overflow.
         needed = 2 * size <= most
-        base = tuple(jnp.where(needed, a, 0) for a in base)
+        base = jnp.where(needed, base[0], 0), jnp.where(needed, base[1], 0)
         return _compose(base, base), result
 
     return jax.lax.fori_loop(0, DOUBLINGS, double, (base, result))[1][0]

@@ -86,7 +86,7 @@ class ODE(AbstractFlowMethod):
         if not isinstance(ok, Tracer) and not bool(ok):
             raise ValueError(
                 f"the ODE solver did not reach t = {np.max(t)} in {self.max_steps} steps at rtol {self.rtol}; use "
-                "ODE(solver=diffrax.Kvaerno5()) for a stiff problem, looser tolerances, more max_steps or a shorter time."
+                "ODE(solver=diffrax.Kvaerno5()) for a stiff problem, looser tolerances or more max_steps."
             )
         return out
 
@@ -174,8 +174,9 @@ def _integrate(method: ODE, push: Any, optimizer: AbstractOptimizer, t: Array, l
     # A time of zero alone would leave nothing to integrate.
     end = jnp.where(times[-1] > 0, times[-1], 1)
 
-    def field(t: Array, y: tuple, args: Any) -> tuple:  # noqa: ARG001
-        return optimizer.advance(*y, push(y[0]))
+    def field(t: Any, y: Any, args: Any) -> Any:  # noqa: ARG001
+        weights, velocity = y
+        return optimizer.advance(weights, velocity, push(weights))
 
     solution = diffrax.diffeqsolve(
         diffrax.ODETerm(field),
