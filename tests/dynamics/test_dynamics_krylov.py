@@ -104,7 +104,8 @@ def test_it_needs_products_only_and_any_number_of_columns(x64):
     theta, t = jnp.asarray(Smooth()(X)), jnp.asarray([1.0, jnp.inf])
     columns = jnp.concatenate([jnp.asarray(Y), jnp.zeros((60, 1)), theta[:, :4], jnp.eye(60)[:, :1]], 1)
     exact = Spectral().apply(Spectral().init(Dense(theta), 0.1), wl.GradientFlow(), 0.5, t, columns)
-    for method in (Krylov(), Krylov(memory=1)):  # all columns together, and one at a time
+    # All columns together, in groups that are halved as the bases grow, and one at a time.
+    for method in (Krylov(), Krylov(memory=8 * 60 * 8 * 32), Krylov(memory=1)):
         state = method.init(Products(theta), 0.1)
         out = method.apply(state, wl.GradientFlow(), 0.5, t, columns)
         np.testing.assert_allclose(out, exact, atol=1e-6)

@@ -15,7 +15,18 @@ from flows import TEST, Smooth, X, Y, flow, start
 
 import widelimit as wl
 from test_golden import build
-from widelimit.dynamics import ODE, AnyLoss, CrossEntropy, EntryMean, ExampleMean, Krylov, Momentum, Steps, Sum
+from widelimit.dynamics import (
+    ODE,
+    AnyLoss,
+    CrossEntropy,
+    EntryMean,
+    ExampleMean,
+    Krylov,
+    Momentum,
+    MomentumFlow,
+    Steps,
+    Sum,
+)
 
 ORACLES = pathlib.Path(__file__).parents[1] / "oracles"
 ARRAYS = np.load(ORACLES / "predict.npz")
@@ -99,6 +110,27 @@ def test_one_loss_written_in_many_ways():
     ).at(2 * t, TEST)
     assert difference.shape == (2, 2, 2)
     np.testing.assert_allclose(difference, reference[..., 1] - reference[..., 0], atol=1e-8)
+
+
+class Apart(Smooth):
+    """The same kernel as a table over all pairs of outputs."""
+
+    def block(self, x1, x2):
+        distance = jnp.sum((x1[:, None] - x2[None]) ** 2, -1)
+        shared = self.constant + x1 @ x2.T + self.smooth * jnp.exp(-distance)
+        return shared[:, :, None, None] * jnp.eye(2)
+
+
+@pytest.mark.parametrize("loss", [CrossEntropy(), AnyLoss(lambda f, y: jnp.sum((f - jax.nn.one_hot(y, 2)) ** 2) / 2)])
+def test_outputs_apart_and_shared_agree_also_with_momentum(loss):
+    shared, apart = (
+        flow(MomentumFlow(0.3, 0.5), y=CLASSES, kernel=k, loss=loss, method=ODE()).at([3.0, 20.0], TEST)
+        for k in (Smooth(), Apart())
+    )
+    np.testing.assert_allclose(apart, shared, atol=1e-9)
+    if isinstance(loss, AnyLoss):  # half the sum of squares has a closed form
+        closed = flow(MomentumFlow(0.3, 0.5), y=np.eye(2)[CLASSES]).at([3.0, 20.0], TEST)
+        np.testing.assert_allclose(shared, closed, atol=1e-8)
 
 
 def test_small_steps_approach_the_flow():
