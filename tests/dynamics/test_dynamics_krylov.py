@@ -1,7 +1,5 @@
 """Krylov flow: agreement with the eigendecomposition, invariant spaces, singular matrices, honest failure."""
 
-import pathlib
-
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -13,7 +11,6 @@ from widelimit.dynamics import Krylov, Momentum, MomentumFlow, Spectral
 from widelimit.gram import AbstractGram, Dense
 from widelimit.solve import Result, largest_eigenvalue
 
-ROOT = pathlib.Path(__file__).parents[2]
 RNG = np.random.default_rng(0)
 X = RNG.normal(size=(60, 3))
 OTHER = RNG.normal(size=(5, 3))
