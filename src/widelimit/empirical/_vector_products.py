@@ -32,7 +32,7 @@ class NTKVectorProducts(AbstractMethod):
         that fit, of at least one example.
     """
 
-    memory: int = 2**30
+    memory: int = eqx.field(default=2**30, static=True)
 
     def block(self, problem: Problem, x1: PyTree, x2: PyTree | None, outputs: AbstractOutputs) -> Array:
         """Return the kernel of two batches."""
