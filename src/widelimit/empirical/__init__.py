@@ -15,6 +15,9 @@ from ._problem import Problem as Problem
 from ._problem import output_shapes as output_shapes
 from ._problem import outputs_of as outputs_of
 from ._problem import unflatten_block as unflatten_block
+from ._sharded import Sharded as Sharded
+from ._sharded import spread as spread
+from ._sketch import Sketch as Sketch
 from ._taylor import linearize as linearize
 from ._taylor import taylor_expand as taylor_expand
 from ._vector_products import NTKVectorProducts as NTKVectorProducts

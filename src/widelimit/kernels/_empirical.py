@@ -20,6 +20,7 @@ from ..empirical import (
     ntk_operator,
     output_shapes,
     outputs_of,
+    spread,
     unflatten_block,
 )
 from ._base import AbstractKernel
@@ -72,11 +73,12 @@ class EmpiricalNTK(AbstractKernel):
 
     def block(self, x1: Any, x2: Any = None) -> PyTree:
         """Return the kernel of two batches."""
-        return _ntk_block(self.method, self.problem(), x1, None if x2 is x1 else x2, self.outputs)
+        x2 = None if x2 is x1 else x2
+        return _ntk_block(*spread(self.method, self.problem(), x1, x2), self.outputs)
 
     def diagonal(self, x: Any) -> PyTree:
         r"""Return the kernel of each input with itself: (n,), (n, \*s) or (n, \*s, \*s)."""
-        return _ntk_diagonal(self.method, self.problem(), x, self.outputs)
+        return _ntk_diagonal(*spread(self.method, self.problem(), x), self.outputs)
 
     def contributions(self, x1: Any, x2: Any = None) -> PyTree:
         r"""Return the terms of the sum over parameters: which layer makes how much of the kernel.
