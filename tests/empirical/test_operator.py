@@ -5,10 +5,10 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from tables import NETS
 from widelimit.empirical import Diagonal, Full, Trace, ntk_operator
 from widelimit.gram import EmpiricalNTKGram
 from widelimit.kernels import NTK, EmpiricalNTK
-from tables import NETS
 
 RNG = np.random.default_rng(3)
 X1, X2 = RNG.standard_normal((7, 5)), RNG.standard_normal((4, 5))

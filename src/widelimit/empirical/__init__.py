@@ -1,5 +1,8 @@
 """Any finite model ``f(params, x)``: its empirical kernels and Taylor expansions."""
 
+from ._auto import Auto as Auto
+from ._auto import Choice as Choice
+from ._auto import Estimate as Estimate
 from ._jacobian import JacobianContraction as JacobianContraction
 from ._jacobian import jacobian_parts as jacobian_parts
 from ._method import AbstractMethod as AbstractMethod

@@ -83,7 +83,7 @@ def _block(memory: int, problem: Problem, x1: PyTree, x2: PyTree | None, outputs
     def pair(j1: list[Array], j2: list[Array]) -> Array:
         return functools.reduce(jnp.add, _contract(outputs, j1, rated(flat, j2)))
 
-    return tiles(lambda x: jacobians(flat, x), None, pair, (x1, x2), _sizes(memory, flat, x1, x2))
+    return tiles(lambda x: jacobians(flat, x), None, pair, (x1, x2), jacobian_sizes(memory, flat, x1, x2))
 
 
 @eqx.filter_jit
@@ -93,7 +93,7 @@ def _parts(memory: int, problem: Problem, x1: PyTree, x2: PyTree | None, outputs
     def pair(j1: list[Array], j2: list[Array]) -> list[Array]:
         return _contract(outputs, j1, rated(flat, j2))
 
-    return tiles(lambda x: jacobians(flat, x), None, pair, (x1, x2), _sizes(memory, flat, x1, x2))
+    return tiles(lambda x: jacobians(flat, x), None, pair, (x1, x2), jacobian_sizes(memory, flat, x1, x2))
 
 
 @eqx.filter_jit
@@ -117,7 +117,8 @@ def _contract(outputs: AbstractOutputs, j1: list[Array], j2: list[Array]) -> lis
     return [outputs.contract(a, b, one) for a, b in zip(j1, j2, strict=True)]
 
 
-def _sizes(memory: int, flat: Flat, x1: PyTree, x2: PyTree | None) -> tuple[int, int]:
+def jacobian_sizes(memory: int, flat: Flat, x1: PyTree, x2: PyTree | None) -> tuple[int, int]:
+    """Return how many examples of each batch make a tile."""
     n1, n2 = length(x1), length(x1 if x2 is None else x2)
     row = jacobian_bytes(flat, x1)
     if row * (n1 if x2 is None else n1 + n2) <= memory:

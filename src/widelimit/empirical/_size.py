@@ -44,3 +44,29 @@ def _bodies(value: Any) -> list[Any]:
         return [body for part in value for body in _bodies(part)]
     closed = getattr(value, "jaxpr", value)
     return [closed] if getattr(closed, "eqns", None) is not None else []
+
+
+def forward_flops(flat: Flat, x: PyTree) -> int:
+    """Return the floating-point operations of one evaluation of one example."""
+    return _flops(jax.make_jaxpr(flat.one)(flat.leaves, _first(x)).jaxpr)
+
+
+def _flops(jaxpr: Any) -> int:
+    total = 0
+    for eqn in jaxpr.eqns:
+        inner = [body for value in eqn.params.values() for body in _bodies(value)]
+        total += eqn.params.get("length", 1) * sum(_flops(body) for body in inner)
+        if not inner:
+            total += _operations(eqn)
+    return total
+
+
+def _operations(eqn: Any) -> int:
+    out = math.prod(eqn.outvars[0].aval.shape)
+    if eqn.primitive.name == "dot_general":
+        (contracting, _), _ = eqn.params["dimension_numbers"]
+        return 2 * out * math.prod(eqn.invars[0].aval.shape[axis] for axis in contracting)
+    if eqn.primitive.name == "conv_general_dilated":
+        weight, numbers = eqn.invars[1].aval.shape, eqn.params["dimension_numbers"].rhs_spec
+        return 2 * out * math.prod(weight) // weight[numbers[0]]
+    return max([out, *(math.prod(v.aval.shape) for v in eqn.invars)])

@@ -50,7 +50,9 @@ def _block(memory: int, problem: Problem, x1: PyTree, x2: PyTree, outputs: Abstr
     def pair(x: PyTree, gradients: list[Array]) -> Array:
         return _reduced(outputs, jax.vmap(lambda x: jax.vmap(lambda g: _products(flat, x, g))(gradients))(x))
 
-    return tiles(lambda x: x, lambda x: rated(flat, jacobians(flat, x)), pair, (x1, x2), _sizes(memory, flat, x1, x2))
+    return tiles(
+        lambda x: x, lambda x: rated(flat, jacobians(flat, x)), pair, (x1, x2), product_sizes(memory, flat, x1, x2)
+    )
 
 
 @eqx.filter_jit
@@ -61,7 +63,7 @@ def _diagonal(memory: int, problem: Problem, x: PyTree, outputs: AbstractOutputs
         products = jax.vmap(lambda x, g: _products(flat, x, g))(x, rated(flat, jacobians(flat, x)))
         return _reduced(outputs, products[:, None])[:, 0]
 
-    return by_blocks(block, x, balanced(length(x), memory // _column_bytes(flat, x)))
+    return by_blocks(block, x, balanced(length(x), memory // column_bytes(flat, x)))
 
 
 def _products(flat: Flat, x: PyTree, gradients: list[Array]) -> Array:
@@ -83,20 +85,22 @@ def _reduced(outputs: AbstractOutputs, full: Array) -> Array:
     return entry(full)
 
 
-def _sizes(memory: int, flat: Flat, x1: PyTree, x2: PyTree) -> tuple[int, int]:
+def product_sizes(memory: int, flat: Flat, x1: PyTree, x2: PyTree) -> tuple[int, int]:
+    """Return how many examples of each batch make a tile."""
     n1, n2 = length(x1), length(x2)
-    column, cell = _column_bytes(flat, x2), _cell_bytes(flat, x1)
+    column, cell = column_bytes(flat, x2), cell_bytes(flat, x1)
     second = balanced(n2, memory // (column + cell))
     return balanced(n1, (memory - second * column) // (second * cell)), second
 
 
-def _column_bytes(flat: Flat, x: PyTree) -> int:
+def column_bytes(flat: Flat, x: PyTree) -> int:
+    """Return an upper estimate of the bytes that the gradients of one example take while they are made and used."""
     outputs = output_size(flat, x)
     parameters = sum(leaf.size * leaf.dtype.itemsize for leaf in flat.leaves)
     return 2 * outputs * parameters + (1 + outputs) * activation_bytes(flat, x)
 
 
-def _cell_bytes(flat: Flat, x: PyTree) -> int:
-    # The tangents of one example along the gradients of another, and its own activations.
+def cell_bytes(flat: Flat, x: PyTree) -> int:
+    """Return the bytes of the tangents of one example along the gradients of another, and of its activations."""
     outputs = output_size(flat, x)
     return (1 + outputs) * activation_bytes(flat, x) + outputs**2 * flat.leaves[0].dtype.itemsize

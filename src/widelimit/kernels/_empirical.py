@@ -12,7 +12,7 @@ from .._typing import ApplyFn, Array, Params, PyTree
 from ..empirical import (
     AbstractMethod,
     AbstractOutputs,
-    JacobianContraction,
+    Auto,
     NTKOperator,
     Problem,
     Trace,
@@ -60,7 +60,7 @@ class EmpiricalNTK(AbstractKernel):
     f: ApplyFn
     params: Params
     outputs: AbstractOutputs = Trace()
-    method: AbstractMethod = JacobianContraction()
+    method: AbstractMethod = Auto()
     learning_rates: PyTree = None
 
     def __check_init__(self) -> None:
