@@ -24,7 +24,7 @@ def explicit(f, params, x1, x2, rates=None):
         whole = jax.jacobian(lambda p: f(p, x).reshape(len(jax.tree.leaves(x)[0]), -1))(params)
         return [j.reshape(*j.shape[:2], -1) for j in jax.tree.leaves(whole)]
 
-    scale = [jnp.ravel(jnp.broadcast_to(r, p.shape)) for r, p in zip(*map(jax.tree.leaves, (rates, params)))]
+    scale = [jnp.ravel(jnp.broadcast_to(r, p.shape)) for r, p in zip(*map(jax.tree.leaves, (rates, params)), strict=True)]
     triples = zip(jacobian(x1), scale, jacobian(x2), strict=True)
     return sum(jnp.einsum("nap,p,mbp->nmab", a, r, b) for a, r, b in triples)
 
