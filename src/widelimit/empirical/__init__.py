@@ -1,5 +1,6 @@
 """Any finite model ``f(params, x)``: its empirical kernels and Taylor expansions."""
 
+from ._cost import Cost as Cost
 from ._method import AbstractMethod as AbstractMethod
 from ._ntk import empirical_ntk as empirical_ntk
 from ._ntk import empirical_ntk_diagonal as empirical_ntk_diagonal
@@ -8,5 +9,10 @@ from ._outputs import Diagonal as Diagonal
 from ._outputs import Full as Full
 from ._outputs import Trace as Trace
 from ._problem import Problem as Problem
+from ._structured import Contribution as Contribution
+from ._structured import StructuredDerivatives as StructuredDerivatives
+from ._structured import describe as describe
+from ._structured import structured_cost as structured_cost
+from ._structured import structured_parts as structured_parts
 from ._taylor import linearize as linearize
 from ._taylor import taylor_expand as taylor_expand
