@@ -24,7 +24,9 @@ def explicit(f, params, x1, x2, rates=None):
         whole = jax.jacobian(lambda p: f(p, x).reshape(len(jax.tree.leaves(x)[0]), -1))(params)
         return [j.reshape(*j.shape[:2], -1) for j in jax.tree.leaves(whole)]
 
-    scale = [jnp.ravel(jnp.broadcast_to(r, p.shape)) for r, p in zip(*map(jax.tree.leaves, (rates, params)), strict=True)]
+    scale = [
+        jnp.ravel(jnp.broadcast_to(r, p.shape)) for r, p in zip(*map(jax.tree.leaves, (rates, params)), strict=True)
+    ]
     triples = zip(jacobian(x1), scale, jacobian(x2), strict=True)
     return sum(jnp.einsum("nap,p,mbp->nmab", a, r, b) for a, r, b in triples)
 
@@ -134,19 +136,6 @@ def test_learning_rates_weigh_parameters(method, x64):
     expected = explicit(mlp, params, x, x, whole)
     found = METHODS[method]().block(Problem(mlp, params, given), x, None, Full())
     np.testing.assert_allclose(found, expected, rtol=0, atol=1e-12 * np.abs(expected).max())
-
-
-def test_contributions_of_leaves_are_the_kernels_of_masks(x64):
-    params, x = mlp_params(), jnp.asarray(X)
-    parts = dict(empirical.jacobian_parts(Problem(mlp, params, {"w": True, "b": 2.0, "out": False}), x, None, Full()))
-    names = sorted(params)
-    assert [names[i] for i in parts] == ["b", "w"]
-    for i, part in parts.items():
-        rates = {
-            key: jnp.full(p.shape, {"w": 1.0, "b": 2.0}[key] * (key == names[i])) if key != "out" else 0 * p
-            for key, p in params.items()
-        }
-        np.testing.assert_allclose(part, explicit(mlp, params, x, x, rates), rtol=0, atol=1e-12)
 
 
 @pytest.mark.parametrize(

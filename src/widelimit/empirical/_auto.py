@@ -12,14 +12,16 @@ import jax
 
 from .._typing import Array, Callable, PyTree
 from ._cost import FLOPS_PER_BYTE, Cost
-from ._estimates import jacobian_cost, vector_products_cost
+from ._estimates import jacobian_cost, structured, vector_products_cost
 from ._jacobian import JacobianContraction
 from ._method import AbstractMethod
 from ._outputs import AbstractOutputs
 from ._problem import Problem
+from ._structured import StructuredDerivatives
 from ._vector_products import NTKVectorProducts
 
 COSTS: dict[type, Callable[..., Cost]] = {
+    StructuredDerivatives: structured,
     JacobianContraction: jacobian_cost,
     NTKVectorProducts: vector_products_cost,
 }
@@ -124,7 +126,11 @@ class Auto(AbstractMethod):
 
     def _candidates(self) -> tuple[AbstractMethod, ...]:
         if self.candidates is None:
-            return tuple(method(self.memory) for method in COSTS)
+            return (
+                StructuredDerivatives(self.memory),
+                JacobianContraction(self.memory),
+                NTKVectorProducts(self.memory),
+            )
         return self.candidates
 
     def _estimate(self, method: Any, problem: Problem, x1: PyTree, x2: PyTree | None, outputs: Any) -> Estimate:
