@@ -61,5 +61,5 @@ def vector_products_cost(
     one = forward(flat, x1)
     # The gradients of the second batch are made for each row of blocks, and read by all its rows at once.
     total = passes * n2 * (1 + 2 * o) * one.flops + n1 * n2 * o * 2 * one.flops
-    moved = passes * n2 * o * (3 * parameter_bytes(flat) + 2 * one.bytes) + 2 * n1 * n2 * o * one.bytes
+    moved = passes * n2 * o * (3 * parameter_bytes(flat) + 2 * one.bytes) + n1 * n2 * o * one.bytes
     return Cost(total, moved, b2 * (column_bytes(flat, x1) + b1 * cell_bytes(flat, x1)))
