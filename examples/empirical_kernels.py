@@ -50,4 +50,6 @@ v = rng.standard_normal(operator.shape[1])
 print(f"\nmatrix-free: shape {operator.shape}, v'Kv = {v @ np.asarray(operator.matvec(v)):.2f}")
 
 sketch = wl.EmpiricalNTK(model, params, method=empirical.Sketch(2048, jax.random.key(0)))(batch)
-print(f"sketch of 2048 numbers per gradient: relative error {np.linalg.norm(sketch - theta) / np.linalg.norm(theta):.1%}")
+print(
+    f"sketch of 2048 numbers per gradient: relative error {np.linalg.norm(sketch - theta) / np.linalg.norm(theta):.1%}"
+)

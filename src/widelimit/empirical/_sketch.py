@@ -12,10 +12,11 @@ import jax.numpy as jnp
 
 from .. import _check
 from .._typing import Array, Key, PyTree
+from ._jacobian import wide
 from ._method import AbstractMethod
 from ._outputs import AbstractOutputs
 from ._problem import Flat, Problem, flatten
-from ._size import activation_bytes, output_size, parameter_bytes
+from ._size import measure
 from ._tiles import balanced, by_blocks, length
 
 
@@ -80,13 +81,13 @@ def sketched_gradients(sketch: Sketch, problem: Problem, x: PyTree) -> Array:
     def example(x: PyTree) -> Array:
         out, pull = jax.vjp(lambda leaves: flat.one(leaves, x), flat.leaves)
         units = jnp.eye(out.size, dtype=out.dtype)
-        return by_blocks(lambda u: project(_weighted(flat, jax.vmap(pull)(u)[0])), units, some)
+        return by_blocks(lambda u: project(wide(_weighted(flat, jax.vmap(pull)(u)[0]))), units, some)
 
-    per_output = 3 * parameter_bytes(flat) + activation_bytes(flat, x)
-    outputs = output_size(flat, x)
-    some = balanced(outputs, sketch.memory // per_output)
-    size = balanced(length(x), sketch.memory // (some * per_output + activation_bytes(flat, x)))
-    return by_blocks(jax.vmap(example), x, size)
+    size = measure(flat, x)
+    per_output = 3 * size.parameters + size.activations
+    some = balanced(size.outputs, sketch.memory // per_output)
+    examples = balanced(length(x), sketch.memory // (some * per_output + size.activations))
+    return by_blocks(jax.vmap(example), x, examples)
 
 
 def _project(key: Key, dimension: int, gradients: Array) -> Array:
