@@ -200,7 +200,13 @@ MODELS = {
         lambda p, x: lax.fori_loop(0, 3, lambda i, h: jnp.tanh(h @ p[0][i]), x), [(3, 4, 4)], (4,), None
     ),
     "cond": Model(
-        lambda p, x: jax.vmap(lambda u: lax.cond(u[0] > 0, lambda: u @ p[0], lambda: jnp.sin(u) @ p[0]))(x), [(5, 3)], (5,), "direct"
+        lambda p, x: lax.cond(x[0, 0] > 0, lambda: x @ p[0], lambda: jnp.sin(x) @ p[0]), [(5, 3)], (5,), "direct"
+    ),
+    "cond_on_the_path": Model(
+        lambda p, x: lax.cond(x[0, 0] > 0, jnp.sin, jnp.tanh, x @ p[0]) @ p[1], [(5, 4), (4, 3)]
+    ),
+    "bias_repeated": Model(
+        lambda p, x: (jnp.tanh(x @ p[0] + jnp.broadcast_to(p[1], (len(x), 4, 3)))).mean(1), [(2, 3), (3,)], (4, 2)
     ),
     "remat": Model(lambda p, x: jax.checkpoint(lambda p, x: jnp.tanh(x @ p[0]) @ p[1])(p, x), [(5, 4), (4, 3)]),
     "jit": Model(jax.jit(lambda p, x: jnp.tanh(jax.jit(jnp.matmul)(x, p[0])) @ p[1]), [(5, 4), (4, 3)]),
