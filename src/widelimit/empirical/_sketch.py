@@ -113,10 +113,10 @@ def _weighted(flat: Flat, gradients: list[Array]) -> list[Array]:
 def _block(sketch: Sketch, problem: Problem, x1: PyTree, x2: PyTree | None, outputs: AbstractOutputs) -> Array:
     first = sketched_gradients(sketch, problem, x1)
     second = first if x2 is None else sketched_gradients(sketch, problem, x2)
-    return outputs.contract(first, second)
+    return outputs.contract(first, second).astype(measure(flatten(problem), x1).dtype)
 
 
 @eqx.filter_jit
 def _diagonal(sketch: Sketch, problem: Problem, x: PyTree, outputs: AbstractOutputs) -> Array:
     gradients = sketched_gradients(sketch, problem, x)
-    return outputs.contract_each(gradients, gradients)
+    return outputs.contract_each(gradients, gradients).astype(measure(flatten(problem), x).dtype)
