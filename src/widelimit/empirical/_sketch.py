@@ -4,11 +4,11 @@ r"""A random projection of the gradients, for models whose Jacobian is out of re
 """
 
 import functools
-import math
 
 import equinox as eqx
 import jax
 import jax.numpy as jnp
+from jax import lax
 
 from .. import _check
 from .._typing import Array, Key, PyTree
@@ -74,9 +74,12 @@ def sketched_gradients(sketch: Sketch, problem: Problem, x: PyTree) -> Array:
     flat = flatten(problem)
     key = jax.random.key(0) if sketch.key is None else sketch.key
 
+    draws = [_draw(jax.random.fold_in(key, i), sketch.dimension, leaf) for i, leaf in enumerate(flat.leaves)]
+
     def project(gradients: list[Array]) -> Array:
-        parts = [_project(jax.random.fold_in(key, i), sketch.dimension, g) for i, g in enumerate(gradients)]
-        return functools.reduce(jnp.add, parts)
+        return functools.reduce(
+            jnp.add, [_project(d, sketch.dimension, g) for d, g in zip(draws, gradients, strict=True)]
+        )
 
     def example(x: PyTree) -> Array:
         out, pull = jax.vjp(lambda leaves: flat.one(leaves, x), flat.leaves)
@@ -85,21 +88,33 @@ def sketched_gradients(sketch: Sketch, problem: Problem, x: PyTree) -> Array:
 
     size = measure(flat, x)
     per_output = 3 * size.parameters + size.activations
-    some = balanced(size.outputs, sketch.memory // per_output)
-    examples = balanced(length(x), sketch.memory // (some * per_output + size.activations))
+    budget = sketch.memory - size.parameters  # the signs
+    some = balanced(size.outputs, budget // per_output)
+    examples = balanced(length(x), budget // (some * per_output + size.activations))
     return by_blocks(jax.vmap(example), x, examples)
 
 
-def _project(key: Key, dimension: int, gradients: Array) -> Array:
-    """Return the projection (o, dimension) of gradients in one leaf, (o, *shape)."""
-    o, size = gradients.shape[0], math.prod(gradients.shape[1:])
-    rows = -(-size // dimension)
+def _draw(key: Key, dimension: int, leaf: Array) -> tuple[Array, Array]:
+    """Return the signs of the entries of a leaf, and by how much each row of ``dimension`` entries is turned."""
     signs, turns = jax.random.split(key)
-    flat = jnp.reshape(gradients, (o, size)) * jax.random.rademacher(signs, (size,), gradients.dtype)
-    padded = jnp.reshape(jnp.pad(flat, ((0, 0), (0, rows * dimension - size))), (o, rows, dimension))
-    turn = jax.random.randint(turns, (rows, 1), 0, dimension)
-    place = (jnp.arange(dimension) + turn) % dimension
-    return jnp.sum(jnp.take_along_axis(padded, place[None], axis=2), 1)
+    dtype = jnp.promote_types(leaf.dtype, jnp.float32)
+    turn = jax.random.randint(turns, (-(-leaf.size // dimension),), 0, dimension)
+    return jax.random.rademacher(signs, (leaf.size,), dtype), turn
+
+
+def _project(draw: tuple[Array, Array], dimension: int, gradients: Array) -> Array:
+    """Return the projection (o, dimension) of gradients in one leaf, (o, *shape)."""
+    signs, turns = draw
+    o = gradients.shape[0]
+    flat = jnp.reshape(gradients, (o, -1)) * signs
+    padded = jnp.pad(flat, ((0, 0), (0, len(turns) * dimension - signs.size)))
+
+    def add(total: Array, i: Array) -> tuple[Array, None]:
+        row = lax.dynamic_slice_in_dim(padded, i * dimension, dimension, 1)
+        twice = jnp.concatenate([row, row], 1)
+        return total + lax.dynamic_slice_in_dim(twice, turns[i], dimension, 1), None
+
+    return lax.scan(add, jnp.zeros((o, dimension), flat.dtype), jnp.arange(len(turns)))[0]
 
 
 def _weighted(flat: Flat, gradients: list[Array]) -> list[Array]:
