@@ -49,7 +49,7 @@ def bind(eqn: Any, inputs: list) -> list:
     return list(out) if eqn.primitive.multiple_results else [out]
 
 
-def colours(jaxpr: core.Jaxpr, inputs: list[int]) -> dict:
+def colours(jaxpr: Any, inputs: list[int]) -> dict:
     """Return the colour of every variable, given those of the inputs.
 
     Parameters that are repeated only to meet data, as a bias at all positions, meet it before they are repeated.
@@ -72,7 +72,7 @@ def _first(eqn: Any) -> Any:
     return eqn.outvars[0] if eqn.outvars else None
 
 
-def needed(jaxpr: core.Jaxpr, targets: list, given: dict) -> list:
+def needed(jaxpr: Any, targets: list, given: dict) -> list:
     """Return the equations that ``targets`` need, in order, when the variables in ``given`` are known."""
     wanted = {v for v in targets if not is_literal(v) and v not in given}
     chosen = []
@@ -85,11 +85,11 @@ def needed(jaxpr: core.Jaxpr, targets: list, given: dict) -> list:
 
 def live(closed: core.ClosedJaxpr) -> core.ClosedJaxpr:
     """Return the jaxpr without equations that its outputs do not need."""
-    jaxpr = closed.jaxpr
+    jaxpr: Any = closed.jaxpr
     return core.ClosedJaxpr(jaxpr.replace(eqns=needed(jaxpr, list(jaxpr.outvars), {})), closed.consts)
 
 
-def evaluate(jaxpr: core.Jaxpr, given: dict, targets: list) -> list:
+def evaluate(jaxpr: Any, given: dict, targets: list) -> list:
     """Return the values of ``targets``, evaluating only what they need beyond the known values ``given``."""
     values = dict(given)
     for eqn in needed(jaxpr, targets, given):
@@ -117,7 +117,7 @@ def inline(closed: core.ClosedJaxpr, inputs: list[int]) -> core.ClosedJaxpr:
     return jax.make_jaxpr(flat)(*[jax.ShapeDtypeStruct(v.aval.shape, v.aval.dtype) for v in closed.jaxpr.invars])
 
 
-def _inline(jaxpr: core.Jaxpr, consts: Any, args: Any, inputs: list[int]) -> tuple[list, list[int]]:
+def _inline(jaxpr: Any, consts: Any, args: Any, inputs: list[int]) -> tuple[list, list[int]]:
     values = dict(zip([*jaxpr.constvars, *jaxpr.invars], [*consts, *args], strict=True))
     colour = {**dict.fromkeys(jaxpr.constvars, NEUTRAL), **dict(zip(jaxpr.invars, inputs, strict=True))}
     for eqn in jaxpr.eqns:
@@ -154,7 +154,7 @@ def _inline_scan(eqn: Any, ins: list, tints: list[int]) -> list:
     consts, init, xs = scan_parts(eqn, ins)
     tints = [*tints[: len(consts)], *[DATA] * len(init), *tints[len(consts) + len(init) :]]
     body = inline(called(eqn), tints)
-    jaxpr = body.jaxpr
+    jaxpr: Any = body.jaxpr
     colour = colours(jaxpr, tints)
     const_vars, _, x_vars = scan_parts(eqn, list(jaxpr.invars))
     fixed = dict(zip([*jaxpr.constvars, *const_vars], [*body.consts, *consts], strict=True))
@@ -186,6 +186,6 @@ def _inline_scan(eqn: Any, ins: list, tints: list[int]) -> list:
     return [*carry, *ys]
 
 
-def _touches(jaxpr: core.Jaxpr, target: Any, given: set, inputs: set) -> bool:
+def _touches(jaxpr: Any, target: Any, given: set, inputs: set) -> bool:
     equations = needed(jaxpr, [target], dict.fromkeys(given))
     return any(v in inputs for e in equations for v in e.invars if not is_literal(v))

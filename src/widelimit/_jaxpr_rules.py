@@ -1,9 +1,9 @@
-"""Products of a weight with data, as one Einstein sum ``y = h·w`` over labelled axes.
+r"""Products of a weight with data, as one Einstein sum ``y = h·w`` over labelled axes.
 
 Labels fall in four groups by the arrays that carry them: B (all three: heads, groups, stacked layers), T (operand and
 result: positions), C (operand and weight: summed) and Q (weight and result). With them every product has the form
-:math:`y_{btq} = \\sum_c h_{btc} w_{bcq}`, and the derivative of a function of y in w is
-:math:`\\sum_t h_{btc}\\,g_{btq}`.
+:math:`y_{btq} = \sum_c h_{btc} w_{bcq}`, and the derivative of a function of y in w is
+:math:`\sum_t h_{btc}\,g_{btq}`.
 """
 
 import math
@@ -54,7 +54,7 @@ class Product(NamedTuple):
 
     def of_transposed(self, order: tuple[int, ...]) -> "Product":
         """Return the product with v where the weight is ``v.transpose(order)``."""
-        w = [()] * len(order)
+        w: list[tuple[str, ...]] = [()] * len(order)
         for labels, axis in zip(self.w, order, strict=True):
             w[axis] = labels
         return self._replace(w=tuple(w))
@@ -177,7 +177,9 @@ def conv_patches(x: Array, params: dict, window: list[int], lengths: list[int]) 
     One dimension after the other, so that a window of k by k takes 2k slices, not k².
     """
     space = len(window)
-    edges = [(low, high, inner - 1) for (low, high), inner in zip(params["padding"], params["lhs_dilation"], strict=True)]
+    edges = [
+        (low, high, inner - 1) for (low, high), inner in zip(params["padding"], params["lhs_dilation"], strict=True)
+    ]
     x = lax.pad(x, jnp.zeros((), x.dtype), [(0, 0, 0), *edges, (0, 0, 0)])
     for s in range(space):
         stride, dilation, axis = params["window_strides"][s], params["rhs_dilation"][s], 1 + s
@@ -211,7 +213,9 @@ def _gather(eqn: Any, position: int) -> Product | None:
         return _rows(raw[..., which], count, clip=not drops)
 
     h = (*h, *((f"t{a}",) for a in extra))
-    return Product(1, indices if not extra else lambda raw: indices(raw)[..., None], eqn.invars[1].aval.ndim, h, w, y, sizes, True)
+    return Product(
+        1, indices if not extra else lambda raw: indices(raw)[..., None], eqn.invars[1].aval.ndim, h, w, y, sizes, True
+    )
 
 
 def _row(eqn: Any, position: int) -> Product | None:
