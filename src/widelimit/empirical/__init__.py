@@ -8,5 +8,8 @@ from ._outputs import Diagonal as Diagonal
 from ._outputs import Full as Full
 from ._outputs import Trace as Trace
 from ._problem import Problem as Problem
+from ._taylor import SecondOrder as SecondOrder
 from ._taylor import linearize as linearize
+from ._taylor import second_order as second_order
 from ._taylor import taylor_expand as taylor_expand
+from ._taylor import taylor_terms as taylor_terms
