@@ -1,5 +1,8 @@
 """Any finite model ``f(params, x)``: its empirical kernels and Taylor expansions."""
 
+from ._hierarchy import KernelVelocity as KernelVelocity
+from ._hierarchy import flow_direction as flow_direction
+from ._hierarchy import kernel_velocity as kernel_velocity
 from ._method import AbstractMethod as AbstractMethod
 from ._ntk import empirical_ntk as empirical_ntk
 from ._ntk import empirical_ntk_diagonal as empirical_ntk_diagonal
