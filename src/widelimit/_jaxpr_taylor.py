@@ -15,6 +15,7 @@ import jax.numpy as jnp
 from jax.experimental.jet import jet
 from jax.extend import core
 
+from ._jaxpr import CALLS, bind, called, is_literal, read
 from ._typing import Array, Callable
 
 Coefficients = list[Array | None] | None
@@ -32,7 +33,6 @@ LINEAR = _names(
 )
 BILINEAR = _names("mul dot_general conv_general_dilated")
 ELEMENTARY = _names("exp log sin cos sinh cosh tanh logistic div integer_pow erf")
-CALLS = _names("jit pjit closed_call core_call checkpoint remat remat2")
 
 
 def coefficients(closed: core.ClosedJaxpr, inputs: list, first: list, order: int) -> list[list[Array]]:
@@ -58,18 +58,17 @@ def _run(jaxpr: core.Jaxpr, consts: Any, inputs: list, moves: list, order: int) 
     known: dict = dict(zip([*jaxpr.constvars, *jaxpr.invars], [*consts, *inputs], strict=True))
     moved: dict = dict(zip(jaxpr.invars, moves, strict=True))
     for eqn in jaxpr.eqns:
-        values = [v.val if isinstance(v, core.Literal) else known[v] for v in eqn.invars]
-        terms = [None if isinstance(v, core.Literal) else moved.get(v) for v in eqn.invars]
+        values = [read(known, v) for v in eqn.invars]
+        terms = [None if is_literal(v) else moved.get(v) for v in eqn.invars]
         if all(c is None for c in terms):
-            out, new = _bind(eqn, values), [None] * len(eqn.outvars)
+            out, new = bind(eqn, values), [None] * len(eqn.outvars)
         else:
             out, new = _rule(eqn.primitive.name)(eqn, values, terms, order)
         known.update(zip(eqn.outvars, out, strict=True))
         # Integers and booleans do not move.
         new = [c if jnp.issubdtype(v.dtype, jnp.inexact) else None for v, c in zip(out, new, strict=True)]
         moved.update(zip(eqn.outvars, new, strict=True))
-    results = [(v.val, None) if isinstance(v, core.Literal) else (known[v], moved.get(v)) for v in jaxpr.outvars]
-    return [value for value, _ in results], [move for _, move in results]
+    return [read(known, v) for v in jaxpr.outvars], [None if is_literal(v) else moved.get(v) for v in jaxpr.outvars]
 
 
 def _rule(name: str) -> Callable:
@@ -85,7 +84,7 @@ def _rule(name: str) -> Callable:
 
 
 def _linear(eqn: Any, values: list, terms: list, order: int) -> tuple[list, list]:
-    out = _bind(eqn, values)
+    out = bind(eqn, values)
     moves: list[list] = [[None] * order for _ in out]
     for j in range(order):
         if any(c is not None and c[j] is not None for c in terms):
@@ -97,7 +96,7 @@ def _linear(eqn: Any, values: list, terms: list, order: int) -> tuple[list, list
                 else c[j]
                 for v, c in zip(map(jnp.asarray, values), terms, strict=True)
             ]
-            for move, value in zip(moves, _bind(eqn, inputs), strict=True):
+            for move, value in zip(moves, bind(eqn, inputs), strict=True):
                 move[j] = value
     return out, moves
 
@@ -107,7 +106,7 @@ def _bilinear(eqn: Any, values: list, terms: list, order: int) -> tuple[list, li
     out: list = []
     for j in range(order + 1):
         pairs = [(left[i], right[j - i]) for i in range(j + 1)]
-        products = [_bind(eqn, [a, b])[0] for a, b in pairs if a is not None and b is not None]
+        products = [bind(eqn, [a, b])[0] for a, b in pairs if a is not None and b is not None]
         out.append(sum(products[1:], start=products[0]) if products else None)
     return out[:1], [out[1:]]
 
@@ -121,32 +120,31 @@ def _elementary(eqn: Any, values: list, terms: list, order: int) -> tuple[list, 
         full = list(values)
         for i, value in zip(moving, moved, strict=True):
             full[i] = value
-        return _bind(eqn, full)[0]
+        return bind(eqn, full)[0]
 
     series = [_dense(values[i], terms[i], order) for i in moving]
     _, out = jet(alone, [values[i] for i in moving], series, factorial_scaled=False)
-    return _bind(eqn, values), [list(out)]
+    return bind(eqn, values), [list(out)]
 
 
 def _linear_in_first(eqn: Any, values: list, terms: list, order: int) -> tuple[list, list]:
-    out = _bind(eqn, values)
-    return out, [[None if terms[j] is None else _bind(eqn, [terms[j], *values[1:]])[0] for j in range(order)]]
+    out = bind(eqn, values)
+    return out, [[None if terms[j] is None else bind(eqn, [terms[j], *values[1:]])[0] for j in range(order)]]
 
 
 def _call(eqn: Any, values: list, terms: list, order: int) -> tuple[list, list]:
-    inner, consts = _body(eqn.params["call_jaxpr"] if "call_jaxpr" in eqn.params else eqn.params["jaxpr"])
-    return _run(inner, consts, values, terms, order)
+    inner = called(eqn)
+    return _run(inner.jaxpr, inner.consts, values, terms, order)
 
 
 def _scan(eqn: Any, values: list, terms: list, order: int) -> tuple[list, list]:
-    params = eqn.params
-    body, consts = _body(params["jaxpr"])
+    params, inner = eqn.params, called(eqn)
     a, b = params["num_consts"], params["num_consts"] + params["num_carry"]
 
     def step(carry: tuple, x: tuple) -> tuple:
         (c, moved_c), (x, moved_x) = carry, x
         moves = [*terms[:a], *map(_restored, moved_c), *map(_restored, moved_x)]
-        out, moved = _run(body, consts, [*values[:a], *c, *x], moves, order)
+        out, moved = _run(inner.jaxpr, inner.consts, [*values[:a], *c, *x], moves, order)
         dense = [_optional(v, m, order) for v, m in zip(out, moved, strict=True)]
         n = params["num_carry"]
         return (out[:n], dense[:n]), (out[n:], dense[n:])
@@ -160,10 +158,8 @@ def _scan(eqn: Any, values: list, terms: list, order: int) -> tuple[list, list]:
 
 def _cond(eqn: Any, values: list, terms: list, order: int) -> tuple[list, list]:
     def branch(closed: Any) -> Callable:
-        body, consts = _body(closed)
-
         def run(inputs: list, moves: list) -> tuple[list, list]:
-            out, moved = _run(body, consts, inputs, list(map(_restored, moves)), order)
+            out, moved = _run(closed.jaxpr, closed.consts, inputs, list(map(_restored, moves)), order)
             return out, [_optional(v, m, order) for v, m in zip(out, moved, strict=True)]
 
         return run
@@ -175,7 +171,7 @@ def _cond(eqn: Any, values: list, terms: list, order: int) -> tuple[list, list]:
 
 def _repeated(eqn: Any, values: list, terms: list, order: int) -> tuple[list, list]:
     def along(s: Array) -> list:
-        return _bind(eqn, [v if c is None else _curve(v, c, s) for v, c in zip(values, terms, strict=True)])
+        return bind(eqn, [v if c is None else _curve(v, c, s) for v, c in zip(values, terms, strict=True)])
 
     towers = derivatives(along, order)(jnp.zeros((), jnp.result_type(float)))
     moves: list[list] = [[] for _ in towers[0]]
@@ -217,14 +213,3 @@ def _optional(value: Any, terms: Coefficients, order: int) -> list[Array] | None
 
 def _restored(terms: Any) -> Coefficients:
     return None if terms is None or all(c is None for c in terms) else list(terms)
-
-
-def _body(jaxpr: Any) -> tuple[core.Jaxpr, Any]:
-    return (jaxpr.jaxpr, jaxpr.consts) if isinstance(jaxpr, core.ClosedJaxpr) else (jaxpr, ())
-
-
-def _bind(eqn: Any, inputs: list) -> list:
-    bound = eqn.primitive.get_bind_params(eqn.params)
-    functions, params = bound if isinstance(bound, tuple) else ((), bound)
-    out = eqn.primitive.bind(*functions, *inputs, **params)
-    return list(out) if eqn.primitive.multiple_results else [out]

@@ -108,6 +108,24 @@ def test_the_kernel_of_a_wide_network_moves_like_one_over_its_width():
     assert abs(slope + 1) < 3 * error
 
 
+def test_learning_rates_scale_kernel_and_velocity(x64):
+    net, params, (x, y), x1, x2 = problem()
+    rates = jax.tree.map(lambda _: 1.0, params)
+    leaves, treedef = jax.tree.flatten(rates)
+    rates = jax.tree.unflatten(treedef, [0.5, False, *leaves[2:]])
+    direction = flow_direction(net.apply, params, x, y, half_squares, learning_rates=rates)
+    moving = kernel_velocity(net.apply, params, direction, x1, x2, learning_rates=rates)
+    # Scaling a parameter by the root of its rate is the same thing.
+    root = jax.tree.map(lambda r: float(r) ** 0.5, rates)
+
+    def scaled(p, x):
+        return net.apply(jax.tree.map(lambda p0, r, p: p0 + r * (p - p0), params, root, p), x)
+
+    same = kernel_velocity(scaled, params, flow_direction(scaled, params, x, y, half_squares), x1, x2)
+    np.testing.assert_allclose(moving.kernel, same.kernel, rtol=1e-12)
+    np.testing.assert_allclose(moving.velocity, same.velocity, rtol=1e-10, atol=1e-12)
+
+
 def test_parameters_that_are_no_floating_arrays_stay(x64):
     def f(p, x):
         return x @ p["w"] ** p["power"]

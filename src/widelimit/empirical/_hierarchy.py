@@ -18,9 +18,10 @@ import jax
 import jax.numpy as jnp
 
 from .._typing import ApplyFn, Array, Callable, Params, PyTree
-from ._ntk import empirical_ntk
+from ._method import AbstractMethod
 from ._outputs import AbstractOutputs, Trace
 from ._problem import Problem, flatten
+from ._structured import StructuredDerivatives
 
 
 class KernelVelocity(eqx.Module):
@@ -106,6 +107,8 @@ def kernel_velocity(
     x2: PyTree | None = None,
     *,
     outputs: AbstractOutputs = Trace(),
+    learning_rates: PyTree = None,
+    method: AbstractMethod = StructuredDerivatives(),
 ) -> KernelVelocity:
     r"""Return the empirical NTK and its derivative along a direction, :math:`\frac{d}{ds}\Theta(\theta + s\,d)|_{s=0}`.
 
@@ -121,6 +124,10 @@ def kernel_velocity(
         Batches; ``x2=None`` for ``x1`` again.
     outputs
         What becomes of the output axes.
+    learning_rates
+        Factor of each parameter in the kernel, as for `flow_direction`.
+    method
+        How the kernel is computed.
 
     Returns
     -------
@@ -142,10 +149,10 @@ def kernel_velocity(
     moves = jax.tree.leaves(direction)
     if [jnp.shape(d) for d in moves] != [jnp.shape(p) for p in every]:
         raise ValueError(f"direction has leaves of shapes {[jnp.shape(d) for d in moves]}; expected those of params.")
-    index = flatten(Problem(f, params)).index
+    index = flatten(Problem(f, params, learning_rates)).index
 
     def kernel(leaves: list[Array]) -> Array:
-        return empirical_ntk(f, _with(every, treedef, index, leaves), x1, x2, outputs=outputs)
+        return method.block(Problem(f, _with(every, treedef, index, leaves), learning_rates), x1, x2, outputs)
 
     leaves = [jnp.asarray(every[i]) for i in index]
     tangents = [jnp.asarray(moves[i], leaf.dtype) for i, leaf in zip(index, leaves, strict=True)]
