@@ -50,13 +50,26 @@ def bind(eqn: Any, inputs: list) -> list:
 
 
 def colours(jaxpr: core.Jaxpr, inputs: list[int]) -> dict:
-    """Return the colour of every variable, given those of the inputs."""
+    """Return the colour of every variable, given those of the inputs.
+
+    Parameters that are repeated only to meet data, as a bias at all positions, meet it before they are repeated.
+    """
     found = dict.fromkeys(jaxpr.constvars, NEUTRAL)
     found.update(zip(jaxpr.invars, inputs, strict=True))
     for eqn in jaxpr.eqns:
         colour = max((found[v] for v in eqn.invars if not is_literal(v)), default=NEUTRAL)
         found.update(dict.fromkeys(eqn.outvars, colour))
+    kept = {v for e in jaxpr.eqns if found.get(_first(e)) == PARAMETER for v in e.invars if not is_literal(v)}
+    for eqn in jaxpr.eqns:
+        out = _first(eqn)
+        repeats = eqn.primitive.name == "broadcast_in_dim" and out.aval.size > eqn.invars[0].aval.size
+        if repeats and found[out] == PARAMETER and out not in kept:
+            found[out] = DATA
     return found
+
+
+def _first(eqn: Any) -> Any:
+    return eqn.outvars[0] if eqn.outvars else None
 
 
 def needed(jaxpr: core.Jaxpr, targets: list, given: dict) -> list:
@@ -158,14 +171,18 @@ def _inline_scan(eqn: Any, ins: list, tints: list[int]) -> list:
         return evaluate(jaxpr, {**fixed, **dict(zip(still, slices, strict=True))}, stacked)
 
     before = jax.vmap(ahead)(list(still.values())) if stacked else []
+    # What only the work ahead needed is not carried through the steps.
+    rest = needed(jaxpr, list(jaxpr.outvars), dict.fromkeys(hoist))
+    used = {v for e in rest for v in e.invars if not is_literal(v)} | {v for v in jaxpr.outvars if not is_literal(v)}
+    through = [(v, x) for v, x in zip(x_vars, xs, strict=True) if v in used]
 
     def step(carry: list, slices: tuple[list, list]) -> tuple[list, list]:
-        given = {**fixed, **dict(zip([*x_vars, *stacked], [*slices[0], *slices[1]], strict=True))}
+        given = {**fixed, **dict(zip([*(v for v, _ in through), *stacked], [*slices[0], *slices[1]], strict=True))}
         given.update(zip(scan_parts(eqn, list(jaxpr.invars))[1], carry, strict=True))
         out = evaluate(jaxpr, given, list(jaxpr.outvars))
         return out[: len(carry)], out[len(carry) :]
 
-    carry, ys = rescan(eqn, step, init, (xs, before))
+    carry, ys = rescan(eqn, step, init, ([x for _, x in through], before))
     return [*carry, *ys]
 
 

@@ -253,3 +253,4 @@ def _run_scan(eqn: Any, inputs: list, uses: list[Use], where: tuple[tuple, list[
     return [*carry, *ys]
 
 
+

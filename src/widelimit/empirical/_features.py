@@ -63,16 +63,16 @@ class Factored(eqx.Module):
         return jnp.einsum("nbtc,nbsc->nbts", self.h, self.h, precision="highest")
 
     def summed(self) -> Array:
-        """Return the gradients themselves, (n, o, B, C, Q)."""
+        """Return the gradients themselves, (n, o, B, Q, C)."""
         if not self.rows:
-            return jnp.einsum("nbtc,nobtq->nobcq", self.h, self.g, precision="highest")
+            return jnp.einsum("nbtc,nobtq->nobqc", self.h, self.g, precision="highest")
 
         def add(rows: Array, g: Array) -> Array:
             zeros = jnp.zeros((self.rows, g.shape[0], g.shape[2]), g.dtype)
             return zeros.at[rows].add(jnp.swapaxes(g, 0, 1), mode="drop")
 
         sums = jax.vmap(jax.vmap(add, (0, 1)))(self.h, self.g)
-        return jnp.transpose(sums, (0, 3, 1, 2, 4))
+        return jnp.transpose(sums, (0, 3, 1, 4, 2))
 
 
 class Group(NamedTuple):
