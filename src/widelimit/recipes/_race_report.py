@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 import jax
 import numpy as np
 
-from ._statistics import Coverage, Slope, fit_slope
+from .._slope import Slope, fit_slope
+from ._statistics import Coverage
 
 if TYPE_CHECKING:
     from ._data import Dataset

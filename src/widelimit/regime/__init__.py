@@ -1,0 +1,13 @@
+"""Lazy or feature-learning: how far a model is from a kernel machine while it trains."""
+
+from ._diagnose import diagnose as diagnose
+from ._lazy import scale_output as scale_output
+from ._report import Report as Report
+from ._run import snapshot_steps as snapshot_steps
+from ._trainer import AbstractTrainer as AbstractTrainer
+from ._trainer import Checkpoints as Checkpoints
+from ._trainer import CustomTrainer as CustomTrainer
+from ._trainer import GradientDescentTrainer as GradientDescentTrainer
+from ._verdict import Regime as Regime
+from ._verdict import Rules as Rules
+from ._verdict import Verdict as Verdict

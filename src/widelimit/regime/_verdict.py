@@ -1,0 +1,215 @@
+r"""The verdict: one sentence that names the regime, from explicit rules on the measured numbers.
+
+The first rule that applies decides:
+
+1. *diverged*: a loss or a parameter is not finite, or the loss ends above ``diverged`` times its start;
+2. *undetermined*: the loss has fallen by less than ``trained`` of its start, so nothing can be said about training;
+3. *catapult*: the step is beyond :math:`2/\lambda_{\max}` at the start, where the linearised model diverges, the loss
+   rose above ``spike`` times its start and came down again, and the sharpness fell (Lewkowycz et al. 2020, arXiv
+   2003.02218);
+4. *feature learning*: the kernel drifted by ``feature_drift`` or more, and not in scale alone (``rotation``);
+5. *kernel*: kernel drift and gap to the linearisation are both at most ``kernel_drift`` and ``kernel_gap``;
+6. *intermediate*: everything between.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import enum
+import math
+from typing import Any
+
+import equinox as eqx
+
+from .. import _check
+
+def sentence(*a): return ""
+def change(*a): return ()
+def cautions(*a): return ()
+
+
+class Regime(enum.Enum):
+    """How a network trained."""
+
+    KERNEL = "kernel"
+    INTERMEDIATE = "intermediate"
+    FEATURE_LEARNING = "feature learning"
+    CATAPULT = "catapult"
+    DIVERGED = "diverged"
+    UNDETERMINED = "undetermined"
+
+
+class Rules(eqx.Module):
+    r"""Thresholds of the verdict; ``docs/regime.md`` says where the defaults come from.
+
+    Parameters
+    ----------
+    kernel_drift, kernel_gap
+        Largest relative kernel drift, and largest gap to the linearisation as a share of what was learnt, of a kernel
+        machine.
+    feature_drift, rotation
+        Smallest relative kernel drift of feature learning, and smallest :math:`1-\cos` between the kernels before and
+        after.
+    trained
+        Smallest fall of the loss, as a share of its start, from which training is judged.
+    fitted
+        Fall of the loss below which a kernel verdict is "so far".
+    spike
+        Rise of the loss over its start that counts as a spike.
+    diverged
+        Final loss, as a multiple of the initial one, that counts as divergence.
+    margin
+        Factor to a threshold within which the verdict is called close to the boundary.
+    """
+
+    kernel_drift: float = 0.15
+    kernel_gap: float = 0.15
+    feature_drift: float = 0.5
+    rotation: float = 0.02
+    trained: float = 0.1
+    fitted: float = 0.5
+    spike: float = 1.1
+    diverged: float = 10.0
+    margin: float = 1.5
+
+    def __check_init__(self) -> None:
+        """Check that the thresholds are in order."""
+        for name in ("kernel_drift", "kernel_gap", "feature_drift", "rotation", "trained", "fitted"):
+            _check.nonnegative(getattr(self, name), name)
+        if not self.kernel_drift <= self.feature_drift:
+            raise ValueError(
+                f"kernel_drift is {self.kernel_drift} and feature_drift {self.feature_drift}; expected them ascending."
+            )
+        if not (self.spike > 1 and self.diverged > 1 and self.margin >= 1):
+            raise ValueError(
+                f"spike, diverged, margin are {self.spike}, {self.diverged}, {self.margin}; expected factors above one."
+            )
+
+
+@dataclasses.dataclass(frozen=True)
+class Numbers:
+    r"""What the rules look at.
+
+    Attributes
+    ----------
+    finite
+        Whether losses and parameters are all finite.
+    remaining, spike
+        Final and highest loss as multiples of the initial one.
+    step, step_after
+        Step size times sharpness before and after training, or None.
+    drift, rotation
+        Largest along the run.
+    gap
+        Largest gap to the trained linearisation along the run; None if it was not trained.
+    tangent_gap
+        Largest gap to the linearisation at the same parameters.
+    seen_all
+        Whether the loss is known at every step.
+    kappa
+        Chizat's number, or None.
+    """
+
+    finite: bool
+    remaining: float
+    spike: float
+    step: float | None
+    step_after: float | None
+    drift: float
+    rotation: float
+    gap: float | None
+    tangent_gap: float
+    seen_all: bool
+    kappa: float | None
+
+
+@dataclasses.dataclass(frozen=True)
+class Verdict:
+    """The verdict.
+
+    Attributes
+    ----------
+    regime
+        Its name.
+    sentence
+        One sentence with the regime and the evidence for it.
+    change
+        What would change it.
+    cautions
+        Why the sentence should not be taken for more than it says.
+    clear
+        Whether every number that decided is further than the margin from its threshold.
+    """
+
+    regime: Regime
+    sentence: str
+    change: tuple[str, ...]
+    cautions: tuple[str, ...]
+    clear: bool
+
+    @staticmethod
+    def of(document: dict[str, Any]) -> Verdict:
+        """Return the verdict from its plain form."""
+        return Verdict(
+            Regime[document["regime"]],
+            document["sentence"],
+            tuple(document["change"]),
+            tuple(document["cautions"]),
+            document["clear"],
+        )
+
+
+UNDECIDED = Verdict(Regime.UNDETERMINED, "Not decided yet.", (), (), False)
+
+
+def classify(numbers: Numbers, rules: Rules) -> Regime:
+    """Return the regime of a run: the first rule that applies."""
+    if not numbers.finite or not numbers.remaining <= rules.diverged:
+        return Regime.DIVERGED
+    if numbers.remaining > 1 - rules.trained:
+        return Regime.UNDETERMINED
+    if _catapulted(numbers, rules):
+        return Regime.CATAPULT
+    if numbers.drift >= rules.feature_drift and numbers.rotation >= rules.rotation:
+        return Regime.FEATURE_LEARNING
+    if numbers.drift <= rules.kernel_drift and _gap(numbers) <= rules.kernel_gap:
+        return Regime.KERNEL
+    return Regime.INTERMEDIATE
+
+
+def decide(numbers: Numbers, rules: Rules) -> Verdict:
+    """Return the verdict of a run."""
+    regime = classify(numbers, rules)
+    clear = _clear(numbers, rules, regime)
+    return Verdict(regime, sentence(numbers, regime, clear), change(numbers, regime), cautions(numbers, regime), clear)
+
+
+def _catapulted(numbers: Numbers, rules: Rules) -> bool:
+    if numbers.step is None or numbers.step <= 2:
+        return False
+    flatter = numbers.step_after is not None and numbers.step_after < numbers.step
+    return numbers.spike >= rules.spike and flatter
+
+
+def _gap(numbers: Numbers) -> float:
+    return numbers.tangent_gap if numbers.gap is None else numbers.gap
+
+
+def _clear(numbers: Numbers, rules: Rules, regime: Regime) -> bool:
+    # Every threshold that separates the regime from its neighbours, moved towards the number by the margin.
+    wide, narrow = rules.margin, 1 / rules.margin
+    moved = [
+        _moved(rules, kernel_drift=a * rules.kernel_drift, kernel_gap=a * rules.kernel_gap, feature_drift=b)
+        for a in (narrow, wide)
+        for b in (narrow * rules.feature_drift, wide * rules.feature_drift)
+    ]
+    moved += [_moved(rules, rotation=a * rules.rotation) for a in (narrow, wide)]
+    moved += [_moved(rules, trained=a * rules.trained) for a in (narrow, wide)]
+    moved += [_moved(rules, spike=1 + a * (rules.spike - 1)) for a in (narrow, wide)]
+    return all(classify(numbers, other) is regime for other in moved)
+
+
+def _moved(rules: Rules, **changes: float) -> Rules:
+    changes.setdefault("feature_drift", rules.feature_drift)
+    changes["feature_drift"] = max(changes["feature_drift"], changes.get("kernel_drift", rules.kernel_drift))
+    return dataclasses.replace(rules, **changes)
