@@ -6,7 +6,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from ._typing import Array, Tracer
+from ._typing import Array, PyTree, Tracer
 
 
 def inputs(x: Any, name: str) -> Array:
@@ -26,6 +26,56 @@ def inputs(x: Any, name: str) -> Array:
     if 0 in array.shape:
         raise ValueError(f"{name} has shape {array.shape}; expected at least one example and one feature.")
     return array
+
+
+def batch(x: Any, name: str) -> PyTree:
+    r"""Return ``x`` as a batch for any model: a pytree of arrays (n, \*s) with one number of examples n.
+
+    Nested lists of numbers count as one array. Any numeric or boolean dtype will do.
+
+    Raises
+    ------
+    ValueError
+        If a leaf is no array of numbers, has no batch axis, is empty, holds NaN or infinity, or if leaves differ in
+        their number of examples.
+    """
+    if not isinstance(x, jax.Array | np.ndarray) and all(
+        isinstance(leaf, bool | int | float) for leaf in jax.tree.leaves(x)
+    ):
+        x = np.asarray(x)
+    named = jax.tree_util.tree_leaves_with_path(x)
+    sizes = {
+        f"{name}{jax.tree_util.keystr(path)}": _batch_leaf(a, f"{name}{jax.tree_util.keystr(path)}")
+        for path, a in named
+    }
+    if len(set(sizes.values())) != 1:
+        found = ", ".join(f"{key} has {n}" for key, n in sizes.items()) or f"{name} has no arrays"
+        raise ValueError(f"the leaves of {name} differ in their number of examples: {found}; expected one number.")
+    return x
+
+
+def _batch_leaf(array: Any, name: str) -> int:
+    if not isinstance(array, jax.Array | np.ndarray):
+        raise ValueError(f"{name} is a {type(array).__name__}; expected an array with the batch axis first.")
+    kind = array.dtype
+    if not (jnp.issubdtype(kind, jnp.number) or jnp.issubdtype(kind, jnp.bool_) or jnp.issubdtype(kind, jax.dtypes.prng_key)):
+        raise ValueError(f"{name} has dtype {kind}; expected real numbers, integers or booleans.")
+    if array.ndim == 0 or 0 in array.shape:
+        raise ValueError(
+            f"{name} has shape {array.shape}; expected (n, ...) with at least one example and no empty axis."
+        )
+    finite(array, name)
+    return array.shape[0]
+
+
+def same_batch(x1: PyTree, x2: PyTree) -> None:
+    """Refuse two batches whose examples differ in structure or shape."""
+    one, two = jax.tree.structure(x1), jax.tree.structure(x2)
+    if one != two:
+        raise ValueError(f"x1 has the structure {one}, x2 has {two}; expected the same for both.")
+    for (path, a), b in zip(jax.tree_util.tree_leaves_with_path(x1), jax.tree.leaves(x2), strict=True):
+        key = jax.tree_util.keystr(path)
+        same_features(a, b, (f"x1{key}", f"x2{key}"))
 
 
 def targets(y: Any, n: int, name: str) -> Array:

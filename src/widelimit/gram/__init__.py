@@ -2,3 +2,4 @@
 
 from ._dense import AbstractGram as AbstractGram
 from ._dense import Dense as Dense
+from ._empirical import EmpiricalNTKGram as EmpiricalNTKGram

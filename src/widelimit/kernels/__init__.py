@@ -1,6 +1,7 @@
 """Kernels as objects: of infinite networks, and of any finite model."""
 
 from ._base import AbstractKernel as AbstractKernel
+from ._empirical import EmpiricalNNGP as EmpiricalNNGP
 from ._empirical import EmpiricalNTK as EmpiricalNTK
 from ._infinite import NNGP as NNGP
 from ._infinite import NTK as NTK

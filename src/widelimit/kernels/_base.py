@@ -4,10 +4,10 @@ import abc
 from typing import Any
 
 import equinox as eqx
+import jax
 
 from .. import _check
 from .._precision import evaluate, result_dtype
-from .._typing import Array
 
 
 class AbstractKernel(eqx.Module):
@@ -18,20 +18,24 @@ class AbstractKernel(eqx.Module):
     """
 
     @abc.abstractmethod
-    def block(self, x1: Array, x2: Array) -> Array:
-        """Return the kernel of two batches, (n1, n2), or (n1, n2, o, o) where outputs are kept apart."""
+    def block(self, x1: Any, x2: Any = None) -> Any:
+        """Return the kernel of two batches, (n1, n2), or (n1, n2, o, o) where outputs are kept apart.
+
+        ``x2=None``, or the very same object, stands for ``x1`` again.
+        """
 
     @abc.abstractmethod
-    def diagonal(self, x: Array) -> Array:
+    def diagonal(self, x: Any) -> Any:
         """Return the kernel of each input with itself, (n,) or (n, o, o)."""
 
-    def __call__(self, x1: Any, x2: Any = None) -> Array:
+    def __call__(self, x1: Any, x2: Any = None) -> Any:
         r"""Return the kernel matrix of ``x1`` against ``x2`` (against itself if that is None).
 
         Parameters
         ----------
         x1, x2
-            Batches of shapes (n1, \*input_shape) and (n2, \*input_shape).
+            Batches of shapes (n1, \*input_shape) and (n2, \*input_shape); for models of other inputs, pytrees of
+            such arrays of any dtype.
 
         Returns
         -------
@@ -44,8 +48,9 @@ class AbstractKernel(eqx.Module):
         ValueError
             If an input is not a batch, holds NaN or infinity, or the two do not match.
         """
-        x1 = _check.inputs(x1, "x1")
-        x2 = x1 if x2 is None else _check.inputs(x2, "x2")
-        _check.same_features(x1, x2)
-        dtype = result_dtype(x1, x2)
+        x1 = _check.batch(x1, "x1")
+        if x2 is not None:
+            x2 = _check.batch(x2, "x2")
+            _check.same_batch(x1, x2)
+        dtype = result_dtype(*jax.tree.leaves((x1, x2)))
         return evaluate(lambda k, a, b: k.block(a, b), self, x1, x2, compute=dtype, result=dtype)

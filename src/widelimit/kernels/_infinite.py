@@ -2,6 +2,7 @@
 
 import jax.numpy as jnp
 
+from .. import _check
 from .._typing import Array
 from ..arch import DATA, AbstractLayer
 from ..engine import AbstractEngine, Reference
@@ -35,14 +36,15 @@ class NNGP(AbstractKernel):
         """Check that the architecture has a limit on data."""
         self.net.transmit(DATA)
 
-    def block(self, x1: Array, x2: Array) -> Array:
+    def block(self, x1: Array, x2: Array | None = None) -> Array:
         """Return the kernel of two batches, (n1, n2)."""
+        x1 = _floating(x1, "x1")
         self.net.out_shape(x1.shape[1:])
-        return self.engine.block(self.net, _floating(x1), _floating(x2)).nngp
+        return self.engine.block(self.net, x1, x1 if x2 is None else _floating(x2, "x2")).nngp
 
     def diagonal(self, x: Array) -> Array:
         """Return the kernel of each input with itself, (n,)."""
-        return self.engine.diagonal(self.net, _floating(x)).nngp
+        return self.engine.diagonal(self.net, _floating(x, "x")).nngp
 
 
 class NTK(AbstractKernel):
@@ -72,15 +74,17 @@ class NTK(AbstractKernel):
         """Check that the architecture has a limit on data."""
         self.net.transmit(DATA)
 
-    def block(self, x1: Array, x2: Array) -> Array:
+    def block(self, x1: Array, x2: Array | None = None) -> Array:
         """Return the kernel of two batches, (n1, n2)."""
+        x1 = _floating(x1, "x1")
         self.net.out_shape(x1.shape[1:])
-        return self.engine.block(self.net, _floating(x1), _floating(x2)).ntk
+        return self.engine.block(self.net, x1, x1 if x2 is None else _floating(x2, "x2")).ntk
 
     def diagonal(self, x: Array) -> Array:
         """Return the kernel of each input with itself, (n,)."""
-        return self.engine.diagonal(self.net, _floating(x)).ntk
+        return self.engine.diagonal(self.net, _floating(x, "x")).ntk
 
 
-def _floating(x: Array) -> Array:
+def _floating(x: Array, name: str) -> Array:
+    x = _check.inputs(x, name)
     return x if jnp.issubdtype(x.dtype, jnp.floating) else jnp.asarray(x, float)

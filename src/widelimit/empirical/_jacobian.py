@@ -1,0 +1,136 @@
+r"""Contraction of explicit Jacobians, the plain way to an empirical NTK.
+
+.. math:: \Theta_{ab}(x, x') = \sum_\theta \eta_\theta\,\partial_\theta f_a(x)\,\partial_\theta f_b(x')
+"""
+
+import functools
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+
+from .._typing import Array, PyTree
+from ._method import AbstractMethod
+from ._outputs import AbstractOutputs
+from ._problem import Flat, Problem, flatten, scaled
+from ._size import activation_bytes, output_size
+from ._tiles import balanced, by_blocks, length, tiles
+
+
+class JacobianContraction(AbstractMethod):
+    r"""By explicit Jacobians, contracted leaf by leaf.
+
+    :math:`n` Jacobians by o backward passes each (or P forward passes where there are fewer parameters than outputs),
+    then :math:`n_1n_2\,o\,P` multiply-adds for `Trace` and `Diagonal`, :math:`n_1n_2\,o^2P` for `Full` (Novak et al.
+    2022, arXiv 2206.08720, section 3.1).
+
+    Parameters
+    ----------
+    memory
+        Budget in bytes for what is held beside parameters, inputs and the result. Examples are taken in blocks
+        that fit, of at least one example.
+    """
+
+    memory: int = eqx.field(default=2**30, static=True)
+
+    def block(self, problem: Problem, x1: PyTree, x2: PyTree | None, outputs: AbstractOutputs) -> Array:
+        """Return the kernel of two batches."""
+        return _block(self.memory, problem, x1, x2, outputs)
+
+    def diagonal(self, problem: Problem, x: PyTree, outputs: AbstractOutputs) -> Array:
+        """Return the kernel of each input with itself."""
+        return _diagonal(self.memory, problem, x, outputs)
+
+
+def jacobian_parts(
+    problem: Problem, x1: PyTree, x2: PyTree | None, outputs: AbstractOutputs, memory: int = 2**30
+) -> list[tuple[int, Array]]:
+    """Return the contributions to the kernel of two batches, each with the position of its leaf in ``params``.
+
+    Their sum is the kernel.
+    """
+    return list(zip(flatten(problem).index, _parts(memory, problem, x1, x2, outputs), strict=True))
+
+
+def jacobians(flat: Flat, x: PyTree) -> list[Array]:
+    """Return the Jacobian of each trainable leaf on a batch, (n, o, size of the leaf)."""
+
+    def example(x: PyTree) -> list[Array]:
+        out = jax.eval_shape(flat.one, flat.leaves, x)
+        if sum(leaf.size for leaf in flat.leaves) < out.size:
+            gradients = jax.jacfwd(flat.one)(flat.leaves, x)
+        else:
+            _, pull = jax.vjp(lambda leaves: flat.one(leaves, x), flat.leaves)
+            (gradients,) = jax.vmap(pull)(jnp.eye(out.size, dtype=out.dtype))
+        return [jnp.reshape(g, (out.size, -1)) for g in gradients]
+
+    return jax.vmap(example)(x)
+
+
+def rated(flat: Flat, gradients: list[Array]) -> list[Array]:
+    """Return Jacobians (n, o, size of the leaf) times the learning rates of their leaves."""
+    rates = [
+        r if isinstance(r, float) else jnp.ravel(jnp.broadcast_to(r, leaf.shape))
+        for r, leaf in zip(flat.rates, flat.leaves, strict=True)
+    ]
+    return scaled(gradients, rates)
+
+
+@eqx.filter_jit
+def _block(memory: int, problem: Problem, x1: PyTree, x2: PyTree | None, outputs: AbstractOutputs) -> Array:
+    flat = flatten(problem)
+
+    def pair(j1: list[Array], j2: list[Array]) -> Array:
+        return functools.reduce(jnp.add, _contract(outputs, j1, rated(flat, j2)))
+
+    return tiles(lambda x: jacobians(flat, x), None, pair, (x1, x2), _sizes(memory, flat, x1, x2))
+
+
+@eqx.filter_jit
+def _parts(memory: int, problem: Problem, x1: PyTree, x2: PyTree | None, outputs: AbstractOutputs) -> list[Array]:
+    flat = flatten(problem)
+
+    def pair(j1: list[Array], j2: list[Array]) -> list[Array]:
+        return _contract(outputs, j1, rated(flat, j2))
+
+    return tiles(lambda x: jacobians(flat, x), None, pair, (x1, x2), _sizes(memory, flat, x1, x2))
+
+
+@eqx.filter_jit
+def _diagonal(memory: int, problem: Problem, x: PyTree, outputs: AbstractOutputs) -> Array:
+    flat = flatten(problem)
+
+    def one(j1: list[Array], j2: list[Array]) -> Array:
+        parts = _contract(outputs, [j[None] for j in j1], [j[None] for j in j2])
+        return functools.reduce(jnp.add, parts)[0, 0]
+
+    def block(x: PyTree) -> Array:
+        j = jacobians(flat, x)
+        return jax.vmap(one)(j, rated(flat, j))
+
+    size = balanced(length(x), memory // jacobian_bytes(flat, x))
+    return by_blocks(block, x, size)
+
+
+def _contract(outputs: AbstractOutputs, j1: list[Array], j2: list[Array]) -> list[Array]:
+    one = jnp.ones((), j1[0].dtype)
+    return [outputs.contract(a, b, one) for a, b in zip(j1, j2, strict=True)]
+
+
+def _sizes(memory: int, flat: Flat, x1: PyTree, x2: PyTree | None) -> tuple[int, int]:
+    n1, n2 = length(x1), length(x1 if x2 is None else x2)
+    row = jacobian_bytes(flat, x1)
+    if row * (n1 if x2 is None else n1 + n2) <= memory:
+        return n1, n2
+    most = max(1, memory // (2 * row))
+    if x2 is not None and min(n1, n2) <= most:
+        first = min(n1, max(most, memory // row - n2))
+        return balanced(n1, first), balanced(n2, max(1, memory // row - first))
+    return balanced(n1, most), balanced(n2, most)
+
+
+def jacobian_bytes(flat: Flat, x: PyTree) -> int:
+    """Return an upper estimate of the bytes that the Jacobian of one example takes while it is made and used."""
+    outputs = output_size(flat, x)
+    parameters = sum(leaf.size * leaf.dtype.itemsize for leaf in flat.leaves)
+    return 2 * outputs * parameters + (1 + outputs) * activation_bytes(flat, x)
