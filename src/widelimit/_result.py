@@ -11,3 +11,7 @@ class Result(eqx.Enumeration):
         "The matrix is not positive definite to working precision. Add noise or ridge, remove duplicated inputs, "
         "or use the eigendecomposition, which accepts a singular matrix."
     )
+    not_converged = (
+        "The iteration did not reach its tolerance. Allow more iterations, loosen the tolerance, add ridge, or use a "
+        "direct method."
+    )

@@ -1,16 +1,40 @@
-"""Training in function space, in closed form."""
+"""Training in function space: closed forms, Krylov spaces, ODEs and steps."""
 
+from ._anyloss import AbstractLoss as AbstractLoss
+from ._anyloss import AbstractReduction as AbstractReduction
+from ._anyloss import AnyLoss as AnyLoss
+from ._anyloss import CrossEntropy as CrossEntropy
+from ._anyloss import EntryMean as EntryMean
+from ._anyloss import ExampleMean as ExampleMean
+from ._anyloss import Sum as Sum
+from ._ensemble import AbstractTrained as AbstractTrained
+from ._ensemble import AllLayers as AllLayers
 from ._ensemble import EnsembleFlow as EnsembleFlow
 from ._ensemble import Gaussian as Gaussian
+from ._ensemble import LastLayer as LastLayer
 from ._ensemble import infinite_ensemble as infinite_ensemble
+from ._ensemble import nngp_posterior as nngp_posterior
+from ._krylov import Krylov as Krylov
 from ._loss import AbstractSquaredLoss as AbstractSquaredLoss
 from ._loss import MeanSquares as MeanSquares
 from ._loss import SumOfSquares as SumOfSquares
 from ._method import AbstractFlowMethod as AbstractFlowMethod
 from ._method import Spectral as Spectral
+from ._method import Task as Task
+from ._modes import LearningModes as LearningModes
+from ._modes import learning_modes as learning_modes
+from ._momentum import Momentum as Momentum
+from ._momentum import MomentumFlow as MomentumFlow
 from ._network import NetworkFlow as NetworkFlow
 from ._network import network_flow as network_flow
+from ._noise import NoiseScale as NoiseScale
+from ._noise import sgd_max_learning_rate as sgd_max_learning_rate
+from ._noise import sgd_noise_scale as sgd_noise_scale
+from ._ode import ODE as ODE
+from ._ode import Steps as Steps
 from ._optimizer import AbstractOptimizer as AbstractOptimizer
 from ._optimizer import GradientDescent as GradientDescent
 from ._optimizer import GradientFlow as GradientFlow
+from ._rates import CatapultBand as CatapultBand
+from ._rates import catapult_band as catapult_band
 from ._rates import max_learning_rate as max_learning_rate

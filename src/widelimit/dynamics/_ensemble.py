@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import abc
+import functools
+import math
 from typing import Any
 
 import equinox as eqx
@@ -10,14 +13,39 @@ import jax.numpy as jnp
 
 from .. import _check
 from .._precision import evaluate, result_dtype
-from .._typing import Array, Scalar
+from .._typing import Array, Key, Scalar
 from ..arch import DATA, AbstractLayer, Gaussianity
-from ..engine import AbstractEngine, Reference
+from ..engine import AbstractEngine, Block, Reference
 from ..gram import Dense
 from ._loss import AbstractSquaredLoss, SumOfSquares
 from ._method import AbstractFlowMethod, Spectral
 from ._optimizer import AbstractOptimizer, GradientFlow
+from ._rates import largest_step
 from ._times import times
+
+
+class AbstractTrained(eqx.Module):
+    """Which layers learn, seen from the kernels: the one that governs training."""
+
+    @abc.abstractmethod
+    def kernel(self, block: Block) -> Array:
+        """Return the kernel of training."""
+
+
+class AllLayers(AbstractTrained):
+    """Every parameter learns: the NTK."""
+
+    def kernel(self, block: Block) -> Array:
+        """Return the NTK."""
+        return block.ntk
+
+
+class LastLayer(AbstractTrained):
+    """The readout alone learns: the NNGP kernel, for a readout in the NTK parameterization."""
+
+    def kernel(self, block: Block) -> Array:
+        """Return the NNGP kernel."""
+        return block.nngp
 
 
 class Gaussian(eqx.Module):
@@ -41,6 +69,17 @@ class Gaussian(eqx.Module):
         std = variance.clip(0) ** 0.5
         return std if self.mean.ndim < self.covariance.ndim else std[..., None]
 
+    def sample(self, key: Key, count: int) -> Array:
+        r"""Return draws of the function values, (count, \*times, m) or (count, \*times, m, o).
+
+        With :math:`\Sigma = V\Lambda V^\top` a draw is :math:`\mu + V\Lambda_+^{1/2}\xi`, which also covers singular
+        covariances, such as on the training inputs at the end of training. Values at different times are drawn
+        independently. In float64, rounded to the dtype of the mean.
+        """
+        _check.positive_int(count, "count")
+        draw = functools.partial(_draw, count=count)
+        return evaluate(draw, self, key, compute=jnp.float64, result=result_dtype(self.mean))
+
 
 class EnsembleFlow(eqx.Module):
     """Training of all infinitely wide networks of an architecture at once; see `infinite_ensemble`."""
@@ -49,20 +88,23 @@ class EnsembleFlow(eqx.Module):
     engine: AbstractEngine
     optimizer: AbstractOptimizer
     method: AbstractFlowMethod
+    trained: AbstractTrained
     x_train: Array
     y_train: Array
     nngp: Array
+    noise: Scalar
     state: Any
     scale: float = eqx.field(static=True)
     vector: bool = eqx.field(static=True)
 
-    def at(self, t: Any, x: Any = None) -> Gaussian:
+    def at(self, t: Any = math.inf, x: Any = None) -> Gaussian:
         r"""Return the distribution of outputs at time ``t`` on inputs ``x`` (the training inputs if None).
 
         Parameters
         ----------
         t
-            A time, or an array of times: zero, positive or infinite; numbers of steps for `GradientDescent`.
+            A time, or an array of times: zero, positive or infinite (default); numbers of steps for
+            `GradientDescent` and `Momentum`.
         x
             Shape (m, \*input_shape).
 
@@ -88,8 +130,8 @@ class EnsembleFlow(eqx.Module):
 
     @property
     def max_learning_rate(self) -> Array:
-        r"""The largest stable step size, :math:`2/(s\,\lambda_{\max})`."""
-        return 2 / (self.scale * self.method.largest(self.state))
+        r"""The largest stable step size: :math:`2/(s\,\lambda_{\max})`, with momentum :math:`2(1+m)/(s\,\lambda_{\max})`."""
+        return largest_step(self.method, self.state, self.optimizer, self.scale)
 
 
 def infinite_ensemble(
@@ -100,6 +142,8 @@ def infinite_ensemble(
     optimizer: AbstractOptimizer = GradientFlow(),
     loss: AbstractSquaredLoss = SumOfSquares(),
     ridge: Scalar = 0.0,
+    trained: AbstractTrained = AllLayers(),
+    noise: Scalar = 0.0,
     method: AbstractFlowMethod = Spectral(),
     engine: AbstractEngine = Reference(),
 ) -> EnsembleFlow:
@@ -110,7 +154,8 @@ def infinite_ensemble(
 
     .. math::
         \mu_t(x) &= A_t\,y \\
-        \Sigma_t(x, x') &= K(x, x') + A_t\,K(X, X)\,A_t'^\top - \big(A_t\,K(X, x') + K(x, X)\,A_t'^\top\big)
+        \Sigma_t(x, x') &= K(x, x') + A_t\,(K(X, X) + \sigma^2 I)\,A_t'^\top
+                           - \big(A_t\,K(X, x') + K(x, X)\,A_t'^\top\big)
 
     (Lee et al. 2019, arXiv 1902.06720, eqs. 14-16), with NNGP :math:`K` and NTK :math:`\Theta`.
 
@@ -121,12 +166,16 @@ def infinite_ensemble(
     x_train, y_train
         Inputs (n, \*input_shape) and targets (n,) or (n, o).
     optimizer
-        `GradientFlow()` or `GradientDescent(learning_rate)`, then with :math:`\phi_k(\lambda) =
-        (1 - (1-\eta\lambda)^k)/\lambda` and ``t`` the number of steps.
+        `GradientFlow()`, `MomentumFlow`, `GradientDescent` or `Momentum`; the last two have steps as their time.
     loss
         Fixes :math:`s`: 1 for `SumOfSquares`, 1/(no) for `MeanSquares`.
     ridge
-        :math:`r \ge 0`, for training on the loss plus :math:`\tfrac{s r}2\|\theta-\theta_0\|^2`.
+        :math:`r \ge 0`, for training on the loss plus :math:`\tfrac{s r}2\|\theta-\theta_0\|^2`: replaces
+        :math:`\Theta(X, X)` by :math:`\Theta(X, X) + rI`.
+    trained
+        `AllLayers()`, or `LastLayer()`, for which :math:`\Theta = K`.
+    noise
+        Variance :math:`\sigma^2 \ge 0` of noise that every network's targets are given, independent between networks.
     method
         How functions of the kernel are applied.
     engine
@@ -140,49 +189,110 @@ def infinite_ensemble(
     Raises
     ------
     ValueError
-        If the architecture has no limit, shapes do not match or data are not finite.
+        If the architecture has no limit, shapes do not match, data are not finite, or the loss is not squared.
     """
     _check_readout(net)
+    if not isinstance(loss, AbstractSquaredLoss):
+        raise ValueError(
+            f"loss is {type(loss).__name__}, under which outputs do not stay Gaussian; expected SumOfSquares() or "
+            "MeanSquares(), or network_flow for one network at a time."
+        )
+    method.check(optimizer, loss)
     x_train = _check.inputs(x_train, "x_train")
     y = _check.targets(y_train, x_train.shape[0], "y_train")
     _check.nonnegative(ridge, "ridge")
+    _check.nonnegative(noise, "noise")
     net.out_shape(tuple(x_train.shape[1:]))
 
-    nngp, state = evaluate(_prepare, method, engine, net, x_train, ridge, compute=jnp.float64, result=None)
+    nngp, state = evaluate(_prepare, method, engine, net, trained, x_train, ridge, compute=jnp.float64, result=None)
     return EnsembleFlow(
         net,
         engine,
         optimizer,
         method,
+        trained,
         x_train,
         y,
         nngp,
+        noise,
         state,
         scale=loss.scale(y.size),
         vector=jnp.ndim(y_train) == 1,
     )
 
 
+def nngp_posterior(
+    net: AbstractLayer,
+    x_train: Any,
+    y_train: Any,
+    *,
+    noise: Scalar = 0.0,
+    method: AbstractFlowMethod = Spectral(),
+    engine: AbstractEngine = Reference(),
+) -> EnsembleFlow:
+    r"""Return the Bayesian posterior of the infinitely wide network, and its training towards it.
+
+    .. math::
+        \mu(x) &= K(x, X)\,(K + \sigma^2 I)^{-1}\,y \\
+        \Sigma(x, x') &= K(x, x') - K(x, X)\,(K + \sigma^2 I)^{-1}\,K(X, x')
+
+    at :math:`t = \infty`, the default of ``at`` (Lee et al. 2018, arXiv 1711.00165). At finite times it is the ensemble
+    of networks whose last layer alone is trained, each on targets with its own noise and with ridge
+    :math:`\sigma^2` towards its initialisation (Matthews et al. 2017, "Sample-then-optimize posterior sampling"):
+    mean :math:`K(x, X)(K+\sigma^2I)^{-1}(I - e^{-(K+\sigma^2I)t})\,y`, and in the covariance :math:`I - e^{-2(K+\sigma^2I)t}`.
+
+    Parameters
+    ----------
+    net, x_train, y_train, method, engine
+        As in `infinite_ensemble`.
+    noise
+        Variance :math:`\sigma^2 \ge 0` of the noise on targets.
+
+    Returns
+    -------
+    EnsembleFlow
+        Ask it with ``at(x=x)``. The distribution is that of the function, without observation noise.
+    """
+    return infinite_ensemble(
+        net, x_train, y_train, ridge=noise, noise=noise, trained=LastLayer(), method=method, engine=engine
+    )
+
+
 def _prepare(
-    method: AbstractFlowMethod, engine: AbstractEngine, net: AbstractLayer, x: Array, ridge: Scalar
+    method: AbstractFlowMethod,
+    engine: AbstractEngine,
+    net: AbstractLayer,
+    trained: AbstractTrained,
+    x: Array,
+    ridge: Scalar,
 ) -> tuple[Array, Any]:
     block = engine.block(net, x, x)
-    return block.nngp, method.init(Dense(block.ntk), ridge)
+    return block.nngp, method.init(Dense(trained.kernel(block)), ridge)
 
 
 def _moments(flow: EnsembleFlow, t: Array, x: Array) -> tuple[Array, Array]:
     cross = flow.engine.block(flow.net, x, flow.x_train)
     own = flow.engine.block(flow.net, x, x).nngp
     # The transpose of A_t, (*times, n, m): one column per input asked for.
-    a = flow.method.apply(flow.state, flow.optimizer, flow.scale, t, cross.ntk.T)
-    return _combine(a, cross.nngp, own, flow.nngp, flow.y_train)
+    a = flow.method.apply(flow.state, flow.optimizer, flow.scale, t, flow.trained.kernel(cross).T)
+    return _combine(a, cross.nngp, own, flow.nngp, flow.noise, flow.y_train)
 
 
 @jax.jit
-def _combine(a: Array, cross: Array, own: Array, nngp: Array, y: Array) -> tuple[Array, Array]:
+def _combine(a: Array, cross: Array, own: Array, nngp: Array, noise: Scalar, y: Array) -> tuple[Array, Array]:
     at, mixed = jnp.swapaxes(a, -1, -2), cross @ a
-    covariance = own + at @ (nngp @ a) - mixed - jnp.swapaxes(mixed, -1, -2)
+    covariance = own + at @ (nngp @ a + noise * a) - mixed - jnp.swapaxes(mixed, -1, -2)
     return at @ y, (covariance + jnp.swapaxes(covariance, -1, -2)) / 2
+
+
+def _draw(gaussian: Gaussian, key: Key, count: int) -> Array:
+    mean, covariance = gaussian.mean, gaussian.covariance
+    vector = mean.ndim < covariance.ndim
+    mean = mean[..., None] if vector else mean
+    values, vectors = jnp.linalg.eigh(covariance)
+    factor = vectors * jnp.sqrt(values.clip(0))[..., None, :]
+    draws = mean + factor @ jax.random.normal(key, (count, *mean.shape), mean.dtype)
+    return draws[..., 0] if vector else draws
 
 
 def _check_readout(net: AbstractLayer) -> None:

@@ -1,4 +1,4 @@
-"""Closed-form training of one network whose kernel stays as it is."""
+"""Training of one network whose kernel stays as it is."""
 
 from __future__ import annotations
 
@@ -12,9 +12,12 @@ from .._precision import evaluate, result_dtype
 from .._typing import Array, Callable, Scalar
 from ..gram import Dense
 from ..kernels import AbstractKernel
+from ._anyloss import AbstractLoss
 from ._loss import AbstractSquaredLoss, SumOfSquares
-from ._method import AbstractFlowMethod, Spectral
+from ._matrix import as_matrix
+from ._method import AbstractFlowMethod, Spectral, Task
 from ._optimizer import AbstractOptimizer, GradientFlow
+from ._rates import largest_step
 from ._times import times
 
 
@@ -23,12 +26,10 @@ class NetworkFlow(eqx.Module):
 
     kernel: AbstractKernel
     initial: Callable[[Array], Array]
-    optimizer: AbstractOptimizer
     method: AbstractFlowMethod
+    task: Task
     x_train: Array
-    residual: Array
     state: Any
-    scale: float = eqx.field(static=True)
     vector: bool = eqx.field(static=True)
 
     def at(self, t: Any, x: Any = None) -> Array:
@@ -37,31 +38,47 @@ class NetworkFlow(eqx.Module):
         Parameters
         ----------
         t
-            A time, or an array of times: zero, positive or infinite; numbers of steps for `GradientDescent`.
+            A time, or an array of times: zero, positive or infinite (finite for `ODE` and `Steps`); numbers of steps
+            for `GradientDescent` and `Momentum`.
         x
             Shape (m, \*input_shape).
 
         Returns
         -------
         Array
-            Shape (\*t.shape, m, o), or (\*t.shape, m) if the targets were a vector.
+            Shape (\*t.shape, m, o), or (\*t.shape, m) for targets (n,) of a squared loss and for networks whose
+            outputs are (n,).
 
         Raises
         ------
         ValueError
-            If ``t`` is not a time of the optimizer, or the step size is so large that the outputs overflow.
+            If ``t`` is not a time of the optimizer, the method does not converge, or the step size is so large that
+            the outputs overflow.
         """
-        t = times(t, self.optimizer)
+        t = times(t, self.task.optimizer)
         x = self.x_train if x is None else _check.inputs(x, "x")
         _check.same_features(x, self.x_train, ("x", "x_train"))
-        dtype = result_dtype(x, self.x_train, self.residual)
+        targets = [self.task.targets] if isinstance(self.task.loss, AbstractSquaredLoss) else []
+        dtype = result_dtype(x, self.x_train, self.task.initial, *targets)
         out = evaluate(_outputs, self, t, x, compute=jnp.float64, result=dtype)
         return _check.overflow(out[..., 0] if self.vector else out, "the outputs")
 
     @property
+    def optimizer(self) -> AbstractOptimizer:
+        """How it is trained."""
+        return self.task.optimizer
+
+    @property
     def max_learning_rate(self) -> Array:
-        r"""The largest stable step size, :math:`2/(s\,\lambda_{\max})`."""
-        return 2 / (self.scale * self.method.largest(self.state))
+        r"""The largest stable step size: :math:`2/(c\,\lambda_{\max})`, with momentum :math:`2(1+m)/(c\,\lambda_{\max})`.
+
+        For a squared loss :math:`c = s`. For other losses c is the loss's bound on its second derivative (s/2 for
+        `CrossEntropy`), so that smaller steps are stable everywhere, and larger ones may be.
+        """
+        loss, shape = self.task.loss, self.task.initial.shape
+        squared = isinstance(loss, AbstractSquaredLoss)
+        curvature = loss.scale(self.task.initial.size) if squared else loss.curvature(shape)
+        return largest_step(self.method, self.state, self.task.optimizer, curvature)
 
 
 def network_flow(
@@ -71,19 +88,19 @@ def network_flow(
     initial: Callable[[Array], Array],
     *,
     optimizer: AbstractOptimizer = GradientFlow(),
-    loss: AbstractSquaredLoss = SumOfSquares(),
+    loss: AbstractSquaredLoss | AbstractLoss = SumOfSquares(),
     ridge: Scalar = 0.0,
     method: AbstractFlowMethod = Spectral(),
 ) -> NetworkFlow:
-    r"""Return the training of one network in closed form, with the kernel held constant.
+    r"""Return the training of one network, with the kernel held constant.
 
-    .. math:: f_t(x) = f_0(x) + \Theta(x, X)\,s\,\phi_t(s\Theta)\,(y - f_0(X)),\qquad
-              \phi_t(\lambda) = \frac{1 - e^{-\lambda t}}{\lambda}
+    .. math:: f_t(x) = f_0(x) + \Theta(x, X)\,\alpha_t,\qquad \dot\alpha = -\partial L/\partial f
 
-    for gradient flow (Lee et al. 2019, arXiv 1902.06720, eqs. 9-11), and
-    :math:`\phi_k(\lambda) = (1 - (1-\eta\lambda)^k)/\lambda` for `GradientDescent`. With the empirical kernel at
-    initialisation this is exactly the linearised network; with the infinite kernel, the wide one from that
-    initialisation.
+    For squared losses this has the closed form
+    :math:`\alpha_t = s\,\phi_t(s\Theta)\,(y - f_0(X))`, with :math:`\phi_t(\lambda) = (1 - e^{-\lambda t})/\lambda` for
+    gradient flow (Lee et al. 2019, arXiv 1902.06720, eqs. 9-11) and :math:`(1 - (1-\eta\lambda)^k)/\lambda` for
+    `GradientDescent`. With the empirical kernel at initialisation this is exactly the linearised network; with the
+    infinite kernel, the wide one from that initialisation.
 
     Parameters
     ----------
@@ -91,18 +108,19 @@ def network_flow(
         :math:`\Theta`. For several outputs give `EmpiricalNTK` with ``outputs=Full()``; a kernel of shape (n1, n2)
         acts on each output alike.
     x_train, y_train
-        Inputs (n, \*input_shape) and targets (n,) or (n, o).
+        Inputs (n, \*input_shape) and targets (n,) or (n, o); class numbers (n,) for `CrossEntropy`.
     initial
         :math:`f_0`, from a batch of inputs to outputs (m,) or (m, o).
     optimizer
-        `GradientFlow()` or `GradientDescent(learning_rate)`.
+        `GradientFlow()`, `MomentumFlow`, `GradientDescent` or `Momentum`; the last two have steps as their time.
     loss
-        Fixes :math:`s`: 1 for `SumOfSquares`, 1/(no) for `MeanSquares`.
+        `SumOfSquares()` (:math:`s = 1`) or `MeanSquares()` (:math:`s = 1/(no)`); with ``method=ODE()`` or ``Steps()``
+        also `CrossEntropy()` and `AnyLoss(fn)`.
     ridge
         :math:`r \ge 0`, for training on the loss plus :math:`\tfrac{s r}2\|\theta-\theta_0\|^2`: replaces
-        :math:`\Theta(X, X)` by :math:`\Theta(X, X) + rI`.
+        :math:`\Theta(X, X)` by :math:`\Theta(X, X) + rI`. For other losses s is the factor of their sum over examples.
     method
-        How functions of the kernel are applied.
+        `Spectral()` and `Krylov()` apply the closed form; `ODE()` integrates and `Steps()` takes every step.
 
     Returns
     -------
@@ -112,42 +130,37 @@ def network_flow(
     Raises
     ------
     ValueError
-        If shapes do not match or data are not finite.
+        If shapes do not match, data are not finite, or the method cannot train this loss by this optimizer.
     """
+    method.check(optimizer, loss)
     x_train = _check.inputs(x_train, "x_train")
-    y = _check.targets(y_train, x_train.shape[0], "y_train")
     _check.nonnegative(ridge, "ridge")
-    f0 = _columns(initial(x_train))
-    if f0.shape != y.shape:
-        raise ValueError(f"initial(x_train) has shape {f0.shape}; expected that of the targets, {y.shape}.")
+    raw = initial(x_train)
+    f0 = _columns(raw)
+    if isinstance(loss, AbstractSquaredLoss):
+        y = _check.targets(y_train, x_train.shape[0], "y_train")
+        if f0.shape != y.shape:
+            raise ValueError(f"initial(x_train) has shape {f0.shape}; expected that of the targets, {y.shape}.")
+        vector = jnp.ndim(y_train) == 1
+    else:
+        if f0.ndim != 2 or f0.shape[0] != x_train.shape[0]:
+            raise ValueError(f"initial(x_train) has shape {f0.shape}; expected ({x_train.shape[0]}, outputs).")
+        y, vector = loss.targets(y_train, f0.shape), raw.ndim == 1
 
     state = evaluate(_prepare, method, kernel, x_train, ridge, compute=jnp.float64, result=None)
-    residual = evaluate(lambda a, b: a - b, y, f0, compute=jnp.float64, result=None)
-    vector = jnp.ndim(y_train) == 1
-    return NetworkFlow(
-        kernel, initial, optimizer, method, x_train, residual, state, scale=loss.scale(y.size), vector=vector
-    )
+    return NetworkFlow(kernel, initial, method, Task(optimizer, loss, f0, y), x_train, state, vector=vector)
 
 
 def _prepare(method: AbstractFlowMethod, kernel: AbstractKernel, x: Array, ridge: Scalar) -> Any:
-    return method.init(Dense(_matrix(kernel.block(x, x))), ridge)
+    return method.init(Dense(as_matrix(kernel.block(x, x))), ridge)
 
 
 def _outputs(flow: NetworkFlow, t: Array, x: Array) -> Array:
-    block = flow.kernel.block(x, flow.x_train)
+    task = eqx.tree_at(lambda k: k.initial, flow.task, jnp.asarray(flow.task.initial, float))
+    weights = flow.method.weights(flow.state, task, t)
+    f0 = _columns(flow.initial(x)).astype(task.initial.dtype)
     # A kernel that keeps outputs apart acts on all (example, output) entries as one vector.
-    residual = flow.residual if block.ndim == 2 else jnp.reshape(flow.residual, (-1, 1))
-    weights = flow.method.apply(flow.state, flow.optimizer, flow.scale, t, residual)
-    f0 = _columns(flow.initial(x)).astype(flow.residual.dtype)
-    return f0 + jnp.reshape(_matrix(block) @ weights, (*t.shape, *f0.shape))
-
-
-def _matrix(block: Array) -> Array:
-    """Return a kernel block as a matrix over (example, output) entries."""
-    if block.ndim == 2:
-        return block
-    n1, n2, o, _ = block.shape
-    return jnp.reshape(jnp.swapaxes(block, 1, 2), (n1 * o, n2 * o))
+    return f0 + jnp.reshape(as_matrix(flow.kernel.block(x, flow.x_train)) @ weights, (*t.shape, *f0.shape))
 
 
 def _columns(f: Array) -> Array:

@@ -4,7 +4,6 @@ import abc
 
 import equinox as eqx
 import jax.numpy as jnp
-import numpy as np
 
 from .. import _check
 from .._typing import Array, Scalar
@@ -17,16 +16,31 @@ class AbstractOptimizer(eqx.Module):
 
     .. math:: \phi_t(\lambda) = \frac{1 - \rho_t(\lambda)}{\lambda},
 
-    so that :math:`f_t(x) = f_0(x) + \Theta(x, X)\,\phi_t(\Theta)\,(y - f_0(X))`.
+    so that :math:`f_t(x) = f_0(x) + \Theta(x, X)\,\phi_t(\Theta)\,(y - f_0(X))`. For any loss it is the law by which the
+    weights :math:`\alpha` of :math:`f = f_0 + \Theta\alpha` move under a push :math:`-\partial L/\partial f`.
     """
+
+    @property
+    @abc.abstractmethod
+    def discrete(self) -> bool:
+        """Whether time is a whole number of steps."""
+
+    @property
+    @abc.abstractmethod
+    def step_limit(self) -> Scalar:
+        r"""The largest stable :math:`\eta s\lambda_{\max}`: 2, and :math:`2(1+m)` with momentum."""
 
     @abc.abstractmethod
     def response(self, eigenvalues: Array, t: Array) -> Array:
         r"""Return the response at times ``t`` of shape (\*times, 1) and eigenvalues of shape (n,), zero included."""
 
     @abc.abstractmethod
-    def check_times(self, t: np.ndarray) -> None:
-        """Refuse times that this optimizer does not have."""
+    def rate(self, eigenvalues: Array) -> Array:
+        r"""Return :math:`-\lim_t\log|\rho_t|/t` per mode: zero where nothing is learned, negative where it diverges."""
+
+    @abc.abstractmethod
+    def advance(self, weights: Array, velocity: Array, push: Array) -> tuple[Array, Array]:
+        r"""Return the derivatives of weights and velocity in continuous time, or their next values in steps."""
 
 
 class GradientFlow(AbstractOptimizer):
@@ -34,6 +48,16 @@ class GradientFlow(AbstractOptimizer):
 
     Times may be zero and infinity. At :math:`t = \infty` modes of eigenvalue zero stay at their initial value.
     """
+
+    @property
+    def discrete(self) -> bool:
+        """Whether time is a whole number of steps."""
+        return False
+
+    @property
+    def step_limit(self) -> Scalar:
+        """The largest stable step times curvature."""
+        return 2.0
 
     def response(self, eigenvalues: Array, t: Array) -> Array:
         """Return the response at times ``t``."""
@@ -44,10 +68,13 @@ class GradientFlow(AbstractOptimizer):
         learned = jnp.where(finite, -jnp.expm1(-safe * jnp.where(finite, t, 0)), 1)
         return jnp.where(positive, learned / safe, still)
 
-    def check_times(self, t: np.ndarray) -> None:
-        """Refuse negative times."""
-        if np.any(~(t >= 0)):
-            raise ValueError(f"t is {t}; expected times of zero or more (infinity allowed).")
+    def rate(self, eigenvalues: Array) -> Array:
+        """Return the eigenvalues themselves."""
+        return eigenvalues
+
+    def advance(self, weights: Array, velocity: Array, push: Array) -> tuple[Array, Array]:  # noqa: ARG002
+        """Return the push."""
+        return push, jnp.zeros_like(velocity)
 
 
 class GradientDescent(AbstractOptimizer):
@@ -68,6 +95,16 @@ class GradientDescent(AbstractOptimizer):
         """Check the step size."""
         _check.nonnegative(self.learning_rate, "learning_rate")
 
+    @property
+    def discrete(self) -> bool:
+        """Whether time is a whole number of steps."""
+        return True
+
+    @property
+    def step_limit(self) -> Scalar:
+        """The largest stable step times curvature."""
+        return 2.0
+
     def response(self, eigenvalues: Array, t: Array) -> Array:
         """Return the response after ``t`` steps."""
         step = self.learning_rate * eigenvalues
@@ -84,7 +121,11 @@ class GradientDescent(AbstractOptimizer):
         still = jnp.where(finite, self.learning_rate * k, 0)
         return jnp.where(positive, learned / jnp.where(positive, eigenvalues, 1), still)
 
-    def check_times(self, t: np.ndarray) -> None:
-        """Refuse what is not a whole number of steps."""
-        if np.any(~(t >= 0) | (np.isfinite(t) & (t != np.round(t)))):
-            raise ValueError(f"t is {t}; expected whole numbers of steps of zero or more (infinity allowed).")
+    def rate(self, eigenvalues: Array) -> Array:
+        r"""Return :math:`-\log|1 - \eta\lambda|`, infinite where one step is enough."""
+        step = self.learning_rate * eigenvalues
+        return jnp.where(step < 0.5, -jnp.log1p(-jnp.where(step < 0.5, step, 0)), -jnp.log(jnp.abs(1 - step)))
+
+    def advance(self, weights: Array, velocity: Array, push: Array) -> tuple[Array, Array]:
+        """Return the weights after one step."""
+        return weights + self.learning_rate * push, velocity

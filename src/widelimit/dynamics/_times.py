@@ -17,5 +17,8 @@ def times(t: Any, optimizer: AbstractOptimizer) -> Array:
         array: Any = np.asarray(t, np.float64)
     except (TypeError, ValueError):
         raise ValueError(f"t is {t!r}; expected a time or an array of times.") from None
-    optimizer.check_times(array)
+    if optimizer.discrete and np.any(~(array >= 0) | (np.isfinite(array) & (array != np.round(array)))):
+        raise ValueError(f"t is {t}; expected whole numbers of steps of zero or more (infinity allowed).")
+    if np.any(~(array >= 0)):
+        raise ValueError(f"t is {t}; expected times of zero or more (infinity allowed).")
     return array

@@ -1,0 +1,204 @@
+r"""Training with any loss: the weights :math:`\alpha` of :math:`f = f_0 + \Theta\alpha` obey
+
+.. math:: \dot\alpha = -\frac{\partial L}{\partial f}(f_0 + \Theta\alpha) - s r\alpha
+
+with ridge r, or the same law in steps. Outputs at any input follow from :math:`\alpha_t`, without another solve.
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from .._typing import Array, Scalar, Tracer
+from ..gram import AbstractGram
+from ..solve import largest_eigenvalue
+from ._anyloss import AbstractLoss
+from ._loss import AbstractSquaredLoss
+from ._method import AbstractFlowMethod, Task
+from ._optimizer import AbstractOptimizer
+
+
+class Ridged(NamedTuple):
+    """A matrix and the multiple of the identity that is added to it."""
+
+    gram: AbstractGram
+    ridge: Scalar
+
+
+class ODE(AbstractFlowMethod):
+    r"""By an adaptive ODE solver of diffrax: any loss, under `GradientFlow` or `MomentumFlow`, at finite times.
+
+    The matrix is used through products only. Explicit solvers need steps of about :math:`3/(s\lambda_{\max})`.
+
+    Parameters
+    ----------
+    rtol, atol
+        Tolerances of each step, relative and absolute, on the weights.
+    max_steps
+        Steps after which it gives up with a sentence.
+    solver
+        A diffrax solver; None is ``diffrax.Dopri8()``. For long times with a wide spectrum ``diffrax.Kvaerno5()``,
+        whose steps solve systems in all (example, output) entries.
+    """
+
+    rtol: float = 1e-9
+    atol: float = 1e-12
+    max_steps: int = 100_000
+    solver: Any = None
+
+    def init(self, gram: AbstractGram, ridge: Scalar) -> Ridged:
+        """Return the matrix and the ridge."""
+        return Ridged(gram, ridge)
+
+    def apply(self, state: Ridged, optimizer: AbstractOptimizer, scale: float, t: Array, v: Array) -> Array:
+        """Return the columns by integration of the linear equation."""
+        return self._solve(_Columns(state, scale, v), optimizer, t, v)
+
+    def weights(self, state: Ridged, task: Task, t: Array) -> Array:
+        """Return the weights by integration."""
+        return self._solve(_Loss(state, task), task.optimizer, t, _zero_weights(state, task))
+
+    def largest(self, state: Ridged) -> Array:
+        """Return the largest eigenvalue."""
+        return largest_eigenvalue(state.gram) + state.ridge
+
+    def check(self, optimizer: AbstractOptimizer, loss: AbstractSquaredLoss | AbstractLoss) -> None:  # noqa: ARG002
+        """Refuse optimizers that move in steps."""
+        if optimizer.discrete:
+            raise ValueError(
+                f"method is ODE() and optimizer is {type(optimizer).__name__}, which moves in steps; expected "
+                "method=Steps(), or optimizer=GradientFlow() or MomentumFlow(...)."
+            )
+
+    def _solve(self, push: Any, optimizer: AbstractOptimizer, t: Array, like: Array) -> Array:
+        _finite_times("ODE()", t)
+        out, ok = _integrate(self, push, optimizer, jnp.asarray(t, like.dtype), like)
+        if not isinstance(ok, Tracer) and not bool(ok):
+            raise ValueError(
+                f"the ODE solver did not reach t = {np.max(t)} in {self.max_steps} steps at rtol {self.rtol}; use "
+                "ODE(solver=diffrax.Kvaerno5()) for a stiff problem, looser tolerances, more max_steps, or a shorter time."
+            )
+        return out
+
+
+class Steps(AbstractFlowMethod):
+    """By taking every step in function space: any loss, under `GradientDescent` or `Momentum`, exact.
+
+    A step costs one product with the matrix; the matrix is used through products only.
+    """
+
+    def init(self, gram: AbstractGram, ridge: Scalar) -> Ridged:
+        """Return the matrix and the ridge."""
+        return Ridged(gram, ridge)
+
+    def apply(self, state: Ridged, optimizer: AbstractOptimizer, scale: float, t: Array, v: Array) -> Array:
+        """Return the columns after ``t`` steps of the linear equation."""
+        return self._take(_Columns(state, scale, v), optimizer, t, v)
+
+    def weights(self, state: Ridged, task: Task, t: Array) -> Array:
+        """Return the weights after ``t`` steps."""
+        return self._take(_Loss(state, task), task.optimizer, t, _zero_weights(state, task))
+
+    def largest(self, state: Ridged) -> Array:
+        """Return the largest eigenvalue."""
+        return largest_eigenvalue(state.gram) + state.ridge
+
+    def check(self, optimizer: AbstractOptimizer, loss: AbstractSquaredLoss | AbstractLoss) -> None:  # noqa: ARG002
+        """Refuse optimizers in continuous time."""
+        if not optimizer.discrete:
+            raise ValueError(
+                f"method is Steps() and optimizer is {type(optimizer).__name__}, which has continuous time; expected "
+                "method=ODE(), or optimizer=GradientDescent(...) or Momentum(...)."
+            )
+
+    def _take(self, push: Any, optimizer: AbstractOptimizer, t: Array, like: Array) -> Array:
+        if isinstance(t, Tracer):
+            raise ValueError("t is being traced; expected concrete numbers of steps for method=Steps().")
+        _finite_times("Steps()", t)
+        return _steps(push, optimizer, jnp.asarray(t, like.dtype), like, int(np.max(t, initial=0)))
+
+
+class _Columns(eqx.Module):
+    """The push of the linear equation with v on its right-hand side."""
+
+    matrix: Ridged
+    scale: float
+    v: Array
+
+    def __call__(self, weights: Array) -> Array:
+        return self.scale * (self.v - self.matrix.gram.matmat(weights) - self.matrix.ridge * weights)
+
+
+class _Loss(eqx.Module):
+    """The push of a loss."""
+
+    matrix: Ridged
+    task: Task
+
+    def __call__(self, weights: Array) -> Array:
+        loss, start = self.task.loss, self.task.initial
+        f = start + jnp.reshape(self.matrix.gram.matmat(weights), start.shape)
+        down = jnp.reshape(jax.grad(loss.value)(f, self.task.targets), weights.shape)
+        factor = loss.scale(start.size) if isinstance(loss, AbstractSquaredLoss) else loss.factor(start.shape)
+        return -down - factor * self.matrix.ridge * weights
+
+
+def _zero_weights(state: Ridged, task: Task) -> Array:
+    return jnp.zeros((state.gram.shape[0], task.initial.size // state.gram.shape[0]), task.initial.dtype)
+
+
+def _finite_times(name: str, t: Array) -> None:
+    if not isinstance(t, Tracer) and not np.isfinite(t).all():
+        raise ValueError(
+            f"t is {t}; expected finite times with method={name}. The end of training under a squared loss is had "
+            "with Spectral() or Krylov()."
+        )
+
+
+@eqx.filter_jit
+def _integrate(method: ODE, push: Any, optimizer: AbstractOptimizer, t: Array, like: Array) -> tuple[Array, Array]:
+    import diffrax
+
+    order = jnp.argsort(jnp.ravel(t))
+    times = jnp.ravel(t)[order]
+    # A time of zero alone would leave nothing to integrate.
+    end = jnp.where(times[-1] > 0, times[-1], 1)
+
+    def field(t: Array, y: tuple, args: Any) -> tuple:  # noqa: ARG001
+        return optimizer.advance(*y, push(y[0]))
+
+    solution = diffrax.diffeqsolve(
+        diffrax.ODETerm(field),
+        diffrax.Dopri8() if method.solver is None else method.solver,
+        t0=jnp.zeros_like(end),
+        t1=end,
+        dt0=None,
+        y0=(jnp.zeros_like(like), jnp.zeros_like(like)),
+        saveat=diffrax.SaveAt(ts=times, fn=lambda t, y, args: y[0]),  # noqa: ARG005
+        stepsize_controller=diffrax.PIDController(rtol=method.rtol, atol=method.atol),
+        max_steps=method.max_steps,
+        throw=False,
+    )
+    assert solution.ys is not None
+    out = solution.ys[jnp.argsort(order)]
+    return jnp.reshape(out, (*t.shape, *like.shape)), solution.result == diffrax.RESULTS.successful
+
+
+@eqx.filter_jit
+def _steps(push: Any, optimizer: AbstractOptimizer, t: Array, like: Array, count: int) -> Array:
+    wanted = jnp.ravel(t)[:, None, None]
+
+    def step(carry: tuple, k: Array) -> tuple[tuple, None]:
+        weights, velocity, kept = carry
+        weights, velocity = optimizer.advance(weights, velocity, push(weights))
+        return (weights, velocity, jnp.where(wanted == k, weights, kept)), None
+
+    zero = jnp.zeros_like(like)
+    kept = jnp.zeros((t.size, *like.shape), like.dtype)
+    (_, _, kept), _ = jax.lax.scan(step, (zero, zero, kept), jnp.arange(1, count + 1, dtype=like.dtype))
+    return jnp.reshape(kept, (*t.shape, *like.shape))
