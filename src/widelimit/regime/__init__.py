@@ -2,12 +2,12 @@
 
 from ._diagnose import diagnose as diagnose
 from ._lazy import scale_output as scale_output
+from ._numbers import Regime as Regime
+from ._numbers import Rules as Rules
 from ._report import Report as Report
 from ._run import snapshot_steps as snapshot_steps
 from ._trainer import AbstractTrainer as AbstractTrainer
 from ._trainer import Checkpoints as Checkpoints
 from ._trainer import CustomTrainer as CustomTrainer
 from ._trainer import GradientDescentTrainer as GradientDescentTrainer
-from ._verdict import Regime as Regime
-from ._verdict import Rules as Rules
 from ._verdict import Verdict as Verdict

@@ -9,9 +9,10 @@ from .._typing import ApplyFn, Array, Callable, Params
 from ..arch import AbstractLayer
 from ._features import FeatureFn, net_features
 from ._measure import measure, prepare
+from ._numbers import Rules
 from ._report import Report
 from ._trainer import AbstractTrainer
-from ._verdict import Rules, decide
+from ._verdict import decide
 
 MakeFn = Callable[[int, Array], Any]
 """``make(width, key) -> (f, params)``, or ``(f, params, learning_rates)``."""

@@ -23,7 +23,7 @@ import numpy as np
 
 from .._precision import evaluate
 from .._typing import ApplyFn, Array, Params, PyTree
-from ..dynamics import AbstractSquaredLoss
+from ..dynamics import AbstractLoss, AbstractSquaredLoss
 from ..empirical import Full
 from ..kernels import EmpiricalNTK
 from ._run import Model, columns, spread
@@ -82,7 +82,7 @@ def largest_eigenvalue(theta: np.ndarray) -> float:
     return float(np.linalg.eigvalsh((theta + theta.T) / 2)[-1])
 
 
-def curvature(model: Model, params: Params, loss: AbstractSquaredLoss, iterations: int = 64) -> float:
+def curvature(model: Model, params: Params, loss: AbstractSquaredLoss | AbstractLoss, iterations: int = 64) -> float:
     r"""Return the largest eigenvalue of :math:`J^\top H J`, the loss's curvature along the linearised model.
 
     :math:`H` is the second derivative of the loss in the outputs. For a squared loss of scale s this is
@@ -94,7 +94,9 @@ def curvature(model: Model, params: Params, loss: AbstractSquaredLoss, iteration
 
 
 @eqx.filter_jit
-def _power(model: Model, params: Params, loss: AbstractSquaredLoss, rates: PyTree, iterations: Array) -> Array:
+def _power(
+    model: Model, params: Params, loss: AbstractSquaredLoss | AbstractLoss, rates: PyTree, iterations: Array
+) -> Array:
     moving, still = eqx.partition(params, eqx.is_inexact_array)
 
     def out(shift: Params) -> Array:

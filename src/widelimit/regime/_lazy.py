@@ -173,4 +173,3 @@ def _second(model: Model, rates: PyTree, iterations: Array) -> tuple[Array, Arra
     gradient = jnp.sqrt(jnp.sum(second(start) ** 2))
     _, largest = jax.lax.fori_loop(0, iterations, ascend, (start, gradient))
     return f0, gradient, largest
-

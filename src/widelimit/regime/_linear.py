@@ -54,12 +54,13 @@ def closed_form(
     steps
         Numbers of steps.
     """
-    assert trainer.learning_rate is not None
+    rule = trainer.rule()
+    assert isinstance(rule.loss, AbstractSquaredLoss)
     n, o = residual.shape
-    optimizer, scale, method = GradientDescent(trainer.learning_rate), trainer.loss.scale(residual.size), Spectral()
+    scale, method = rule.loss.scale(residual.size), Spectral()
 
     def run(theta: Array, cross: Array, residual: Array, t: Array) -> Array:
-        state = method.init(Dense(theta), 0.0)
+        state, optimizer = method.init(Dense(theta), 0.0), GradientDescent(jnp.asarray(rule.learning_rate, t.dtype))
         return cross @ method.apply(state, optimizer, scale, t, jnp.reshape(residual, (n * o, 1)))
 
     t = np.asarray(steps, np.float64)
@@ -83,7 +84,8 @@ def trained(model: Model, trainer: AbstractTrainer, run: Run, x: PyTree) -> np.n
 
 def has_closed_form(trainer: AbstractTrainer) -> bool:
     """Whether the linearised model's training is known in closed form."""
-    return trainer.plain() and isinstance(trainer.loss, AbstractSquaredLoss) and trainer.learning_rate is not None
+    rule = trainer.rule()
+    return rule.plain and isinstance(rule.loss, AbstractSquaredLoss) and rule.learning_rate is not None
 
 
 def explained_share(theta: np.ndarray, cross: np.ndarray, train_change: np.ndarray, change: np.ndarray) -> float:

@@ -18,7 +18,7 @@ from ._layers import kernel_shares, movement
 from ._lazy import Laziness, laziness
 from ._report import Along, Layer, Report, Training
 from ._run import Model, Run, columns, loss_targets, outputs, spread
-from ._trainer import AbstractTrainer
+from ._trainer import AbstractTrainer, Rule
 from ._verdict import UNDECIDED
 
 
@@ -48,8 +48,9 @@ def prepare(
     rates
         Factors of the step size where ``train`` has none.
     """
-    floating = [a for a in jax.tree.leaves(params) if eqx.is_inexact_array(a) or eqx.is_inexact_array_like(a)]
-    floating = [a for a in floating if not isinstance(a, float | complex)]
+    rule = train.rule()
+    params = jax.tree.map(lambda a: jnp.asarray(a) if isinstance(a, np.ndarray) else a, params)
+    floating = [a for a in jax.tree.leaves(params) if eqx.is_inexact_array(a)]
     if not floating:
         raise ValueError("params has no floating arrays; expected the initial parameters as a pytree of them.")
     for i, a in enumerate(floating):
@@ -59,12 +60,11 @@ def prepare(
     if x_test is not None:
         x_test = _cast(_check.inputs(x_test, "x_test"), dtype)
         _check.same_features(x_test, x, ("x_test", "x"))
-    params = jax.tree.map(lambda a: jnp.asarray(a) if isinstance(a, np.ndarray) else a, params)
     shape = jax.eval_shape(lambda p, x: columns(f(p, x)), *eqx.filter((params, x), eqx.is_array)).shape
     if shape[0] != len(x):
         raise ValueError(f"f(params, x) has {shape[0]} rows for {len(x)} examples; expected one row per example.")
-    y = _cast(loss_targets(train.loss, data[1], shape), dtype)
-    rates = rates if train.learning_rates is None else train.learning_rates
+    y = _cast(loss_targets(rule.loss, data[1], shape), dtype)
+    rates = rates if rule.learning_rates is None else rule.learning_rates
     spread(rates, eqx.filter(params, eqx.is_inexact_array))
     _check.finite(np.asarray(outputs(f, params, x)), "f(params, x)")
     return Model(f, params, x, y, rates), x_test
@@ -84,11 +84,11 @@ def measure(model: Model, train: AbstractTrainer, x_test: PyTree, features: Feat
     run, probe = train.run(model), pick(model, entries)
     theta = _kernels.kernel_matrix(model, model.params, probe.x)
     cross = theta if x_test is None else _kernels.kernel_matrix(model, model.params, x_test, probe.x)
-    lane = _Lane(model, train, run, probe, x_test, theta, cross)
+    lane = _Lane(model, train, train.rule(), run, probe, x_test, theta, cross)
     along, last = follow(lane)
     return Report(
         verdict=UNDECIDED,
-        training=_training(train, run),
+        training=_training(train.rule(), run),
         along=along,
         layers=_layers(model, last, probe.x),
         features=() if features is None else feature_changes(features, model.params, last, probe.x),
@@ -103,6 +103,7 @@ class _Lane(NamedTuple):
     # One run with what is known at its start: the kernel of the probe, and of the inputs of comparison against it.
     model: Model
     train: AbstractTrainer
+    rule: Rule
     run: Run
     probe: Probe
     x_test: PyTree
@@ -151,7 +152,7 @@ def _alignment(theta: np.ndarray, lane: _Lane) -> tuple[float, float]:
 
 
 def _sharpness(lane: _Lane, params: Params, theta: np.ndarray) -> float:
-    loss = lane.train.loss
+    loss = lane.rule.loss
     if isinstance(loss, AbstractSquaredLoss) and lane.probe.whole:
         return loss.scale(lane.model.y.size) * _kernels.largest_eigenvalue(theta)
     return _kernels.curvature(lane.model, params, loss)
@@ -186,11 +187,11 @@ def _gaps(
     return change, gap, rms(functions - tangent) / size
 
 
-def _training(train: AbstractTrainer, run: Run) -> Training:
-    rate = None if train.learning_rate is None else float(train.learning_rate)
+def _training(rule: Rule, run: Run) -> Training:
+    rate = None if rule.learning_rate is None else float(rule.learning_rate)
     finite = bool(np.isfinite(run.losses).all()) and all(_finite(p) for p in run.params)
     every = len(run.loss_steps) == run.steps[-1] + 1
-    return Training(run.steps[-1], rate, type(train.loss).__name__, run.losses, run.loss_steps, finite, not every)
+    return Training(run.steps[-1], rate, type(rule.loss).__name__, run.losses, run.loss_steps, finite, not every)
 
 
 def _layers(model: Model, last: Params, x: PyTree) -> tuple[Layer, ...]:
@@ -212,7 +213,7 @@ def _explained(lane: _Lane, last: Params) -> float | None:
 
 
 def _laziness(lane: _Lane, along: Along) -> Laziness | None:
-    loss = lane.train.loss
+    loss = lane.rule.loss
     if not isinstance(loss, AbstractSquaredLoss) or not along.sharpness[0] > 0:
         return None
     return laziness(lane.model, float(np.sqrt(along.sharpness[0] / loss.scale(lane.model.y.size))))

@@ -12,7 +12,8 @@ import numpy as np
 from .._slope import Slope
 from ._features import FeatureChange
 from ._lazy import Laziness
-from ._verdict import Numbers, Regime, Verdict
+from ._numbers import Numbers, Regime
+from ._verdict import Verdict
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -211,6 +212,8 @@ class Report:
             tangent_gap=_highest(self.along.tangent_gap),
             seen_all=not self.training.snapshots_only,
             kappa=None if self.laziness is None else self.laziness.kappa,
+            kappa_unit=None if self.laziness is None else self.laziness.at_scale(1.0, centred=True),
+            slope=None if self.sweep is None else _drift_slope(self.sweep),
         )
 
     def __str__(self) -> str:
@@ -261,9 +264,7 @@ class Report:
 
 
 def _sweep(document: dict[str, Any]) -> Sweep:
-    trends = tuple(
-        Trend(d["quantity"], _restore(Slope, d["slope"]), d["low"], d["high"]) for d in document["trends"]
-    )
+    trends = tuple(Trend(d["quantity"], _restore(Slope, d["slope"]), d["low"], d["high"]) for d in document["trends"])
     return Sweep(tuple(_restore(WidthRow, d) for d in document["rows"]), trends, document["theory"])
 
 
@@ -306,3 +307,9 @@ def _divide(a: float, b: float) -> float:
 def _highest(values: np.ndarray) -> float:
     known = values[~np.isnan(values)]
     return float(known.max()) if len(known) else math.nan
+
+
+def _drift_slope(sweep: Sweep) -> tuple[float, float] | None:
+    slope = next(t.slope for t in sweep.trends if t.quantity == "drift")
+    known = math.isfinite(slope.exponent) and math.isfinite(slope.standard_error)
+    return (slope.exponent, slope.standard_error) if known else None

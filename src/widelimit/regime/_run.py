@@ -11,7 +11,7 @@ import numpy as np
 
 from .. import _check
 from .._typing import ApplyFn, Array, Params, PyTree
-from ..dynamics import AbstractSquaredLoss
+from ..dynamics import AbstractLoss, AbstractSquaredLoss
 
 
 class Run(NamedTuple):
@@ -77,7 +77,7 @@ def outputs(f: ApplyFn, params: Params, x: PyTree) -> Array:
 
 
 @eqx.filter_jit
-def loss_value(f: ApplyFn, params: Params, loss: AbstractSquaredLoss, x: PyTree, y: Array) -> Array:
+def loss_value(f: ApplyFn, params: Params, loss: AbstractSquaredLoss | AbstractLoss, x: PyTree, y: Array) -> Array:
     """Return the loss on a batch."""
     return loss.value(columns(f(params, x)), y)
 
@@ -104,7 +104,7 @@ def spread(rates: PyTree, params: Params) -> PyTree:
         ) from None
 
 
-def loss_targets(loss: Any, y: Any, shape: tuple[int, ...]) -> Array:
+def loss_targets(loss: AbstractSquaredLoss | AbstractLoss, y: Any, shape: tuple[int, ...]) -> Array:
     """Return targets in the form that the loss takes for outputs of ``shape`` (n, o)."""
     if not isinstance(loss, AbstractSquaredLoss):
         return loss.targets(y, shape)

@@ -12,12 +12,12 @@ import numpy as np
 
 from .. import _check
 from .._typing import ApplyFn, Array, Callable, Key, Params, PyTree, Scalar
-from ..dynamics import AbstractSquaredLoss, SumOfSquares
+from ..dynamics import AbstractLoss, AbstractSquaredLoss, SumOfSquares
 from ._run import Model, Run, loss_value, snapshot_steps, spread
 
 
-class AbstractTrainer(eqx.Module):
-    """A way to train a model, or a run that the user has made.
+class Rule(eqx.Module):
+    """What is known of the steps of a run.
 
     Attributes
     ----------
@@ -27,11 +27,18 @@ class AbstractTrainer(eqx.Module):
         The step size, or None if there is no single one.
     learning_rates
         Factors of the step size: a pytree prefix of the parameters; None for one.
+    plain
+        Whether every step is one of full-batch gradient descent with the step size, so that closed forms hold.
     """
 
-    loss: eqx.AbstractVar[AbstractSquaredLoss]
-    learning_rate: eqx.AbstractVar[Scalar | None]
-    learning_rates: eqx.AbstractVar[PyTree]
+    loss: AbstractSquaredLoss | AbstractLoss
+    learning_rate: Scalar | None
+    learning_rates: PyTree
+    plain: bool = eqx.field(static=True)
+
+
+class AbstractTrainer(eqx.Module):
+    """A way to train a model, or a run that the user has made."""
 
     @abc.abstractmethod
     def run(self, model: Model) -> Run:
@@ -42,8 +49,8 @@ class AbstractTrainer(eqx.Module):
         """Return the same training of another function from the same start, or None if it cannot be repeated."""
 
     @abc.abstractmethod
-    def plain(self) -> bool:
-        """Whether every step is one of full-batch gradient descent with the step size, so that closed forms hold."""
+    def rule(self) -> Rule:
+        """Return what is known of the steps."""
 
 
 class GradientDescentTrainer(AbstractTrainer):
@@ -70,7 +77,7 @@ class GradientDescentTrainer(AbstractTrainer):
 
     learning_rate: Scalar
     steps: int = eqx.field(static=True)
-    loss: AbstractSquaredLoss = SumOfSquares()
+    loss: AbstractSquaredLoss | AbstractLoss = SumOfSquares()
     learning_rates: PyTree = None
     batch_size: int | None = eqx.field(static=True, default=None)
     snapshots: int = eqx.field(static=True, default=10)
@@ -113,9 +120,9 @@ class GradientDescentTrainer(AbstractTrainer):
         """Return the same training of another function, batch by batch."""
         return self.run(model)
 
-    def plain(self) -> bool:
-        """Whether all examples make every step."""
-        return self.batch_size is None
+    def rule(self) -> Rule:
+        """Return what is known of the steps."""
+        return Rule(self.loss, self.learning_rate, self.learning_rates, plain=self.batch_size is None)
 
 
 class Checkpoints(AbstractTrainer):
@@ -139,7 +146,7 @@ class Checkpoints(AbstractTrainer):
     params: tuple[Params, ...]
     steps: tuple[int, ...] | None = eqx.field(static=True, default=None)
     learning_rate: Scalar | None = None
-    loss: AbstractSquaredLoss = SumOfSquares()
+    loss: AbstractSquaredLoss | AbstractLoss = SumOfSquares()
     learning_rates: PyTree = None
 
     def __init__(
@@ -148,7 +155,7 @@ class Checkpoints(AbstractTrainer):
         steps: Any = None,
         learning_rate: Scalar | None = None,
         *,
-        loss: AbstractSquaredLoss = SumOfSquares(),
+        loss: AbstractSquaredLoss | AbstractLoss = SumOfSquares(),
         learning_rates: PyTree = None,
     ) -> None:
         self.params = tuple(params)
@@ -169,9 +176,9 @@ class Checkpoints(AbstractTrainer):
         """Return None: nobody knows how to train another function in the same way."""
         return None
 
-    def plain(self) -> bool:
-        """Whether the step size of full-batch gradient descent is given."""
-        return self.learning_rate is not None
+    def rule(self) -> Rule:
+        """Return what is known of the steps."""
+        return Rule(self.loss, self.learning_rate, self.learning_rates, plain=self.learning_rate is not None)
 
 
 class CustomTrainer(AbstractTrainer):
@@ -192,7 +199,7 @@ class CustomTrainer(AbstractTrainer):
     """
 
     fn: Callable[[ApplyFn, Params, PyTree, Array], tuple[list[Params], list[int]]]
-    loss: AbstractSquaredLoss = SumOfSquares()
+    loss: AbstractSquaredLoss | AbstractLoss = SumOfSquares()
     learning_rate: Scalar | None = None
     learning_rates: PyTree = None
 
@@ -212,14 +219,14 @@ class CustomTrainer(AbstractTrainer):
         """Return the same training of another function."""
         return self.run(model)
 
-    def plain(self) -> bool:
-        """Whether closed forms hold: nobody knows."""
-        return False
+    def rule(self) -> Rule:
+        """Return what is known of the steps."""
+        return Rule(self.loss, self.learning_rate, self.learning_rates, plain=False)
 
 
 class _Loop(eqx.Module):
     # What stays the same over the steps; ``model.params`` are the leaves that are not trained.
-    loss: AbstractSquaredLoss
+    loss: AbstractSquaredLoss | AbstractLoss
     model: Model
     rates: PyTree
     key: Key
@@ -246,7 +253,9 @@ def _advance(loop: _Loop, moving: Params, losses: Array, start: Array, stop: Arr
     return jax.lax.fori_loop(start, stop, step, (moving, losses))
 
 
-def _as_run(loss: AbstractSquaredLoss, model: Model, params: tuple, steps: tuple[int, ...] | None) -> Run:
+def _as_run(
+    loss: AbstractSquaredLoss | AbstractLoss, model: Model, params: tuple, steps: tuple[int, ...] | None
+) -> Run:
     wanted = jax.tree.structure(model.params)
     for i, tree in enumerate(params):
         shapes = [np.shape(a) for a in jax.tree.leaves(tree)]
@@ -268,7 +277,7 @@ def _as_run(loss: AbstractSquaredLoss, model: Model, params: tuple, steps: tuple
     return _with_losses(loss, model, params, steps)
 
 
-def _with_losses(loss: AbstractSquaredLoss, model: Model, params: tuple, steps: tuple[int, ...]) -> Run:
+def _with_losses(loss: AbstractSquaredLoss | AbstractLoss, model: Model, params: tuple, steps: tuple[int, ...]) -> Run:
     losses = [float(loss_value(model.f, p, loss, model.x, model.y)) for p in params]
     return Run(params, steps, np.array(losses), np.array(steps))
 
