@@ -1,6 +1,7 @@
 """Lazy or feature-learning: how far a model is from a kernel machine while it trains."""
 
 from ._diagnose import diagnose as diagnose
+from ._figure import regime_figure as regime_figure
 from ._lazy import scale_output as scale_output
 from ._numbers import Regime as Regime
 from ._numbers import Rules as Rules
@@ -10,4 +11,6 @@ from ._trainer import AbstractTrainer as AbstractTrainer
 from ._trainer import Checkpoints as Checkpoints
 from ._trainer import CustomTrainer as CustomTrainer
 from ._trainer import GradientDescentTrainer as GradientDescentTrainer
+from ._verdict import Seeds as Seeds
 from ._verdict import Verdict as Verdict
+from ._verdict import across_seeds as across_seeds

@@ -5,12 +5,17 @@ from __future__ import annotations
 import dataclasses
 from typing import Any
 
-from .._typing import ApplyFn, Array, Callable, Params
+import jax
+
+from .. import _check
+from .._typing import ApplyFn, Array, Callable, Params, Shape
 from ..arch import AbstractLayer
 from ._features import FeatureFn, net_features
 from ._measure import measure, prepare
+from ._networks import layer_title, network_of, network_rates, network_theory
 from ._numbers import Rules
 from ._report import Report
+from ._sweep import Theory, Variant, check_widths, sweep_widths
 from ._trainer import AbstractTrainer
 from ._verdict import decide
 
@@ -89,18 +94,54 @@ def diagnose(
     parameters. Beyond training, one run costs about ten kernel matrices.
     """
     net = network_of(f)
+    rates = None
     if net is not None:
-        f, features = net.apply, features or net_features(net)
-    model, x_test = prepare(f, params, (x, y), train, x_test)
-    report = measure(model, train, x_test, features, entries)
+        f, features, rates = net.apply, features or net_features(net), network_rates(net, params)
+    model, compared = prepare(f, params, (x, y), train, x_test, rates)
+    report = measure(model, train, compared, features, entries)
+    layers = tuple(dataclasses.replace(a, name=layer_title(net, a.name)) for a in report.layers)
+    setting = {**report.setting, "rules": dataclasses.asdict(rules)}
+    report = dataclasses.replace(report, layers=layers, setting=setting)
     if widths is not None:
-        maker = make or _maker(net, model)
-        sweep = sweep_widths(maker, (model.x, y, x_test), train, features_of, _widths(widths), (seeds, seed))
+        variant = _variant(net, make, features, model.x.shape[1:])
+        keys = jax.random.split(jax.random.key(seed), _seeds(seeds))
+        theory = network_theory(net) if make is None else Theory(None, "")
+        data = (x, y, x_test)
+        sweep = sweep_widths(variant, check_widths(widths), keys, data, train, theory=theory, entries=entries)
         report = dataclasses.replace(report, sweep=sweep)
     return dataclasses.replace(report, verdict=decide(report.numbers(), rules))
 
 
-def network_of(f: Any) -> AbstractLayer | None:
-    """Return the network of this library whose outputs ``f`` gives, as itself or as its ``apply``; else None."""
-    owner = f if isinstance(f, AbstractLayer) else getattr(f, "__self__", None)
-    return owner if isinstance(owner, AbstractLayer) else None
+def _variant(
+    net: AbstractLayer | None, make: MakeFn | None, features: FeatureFn | None, shape: Shape
+) -> Callable[[int, Array], Variant]:
+    if make is not None:
+
+        def made(width: int, key: Array) -> Variant:
+            result = make(width, key)
+            if not isinstance(result, tuple) or len(result) not in (2, 3):
+                raise ValueError(
+                    "make(width, key) gave something else than two or three things; expected (f, params) or "
+                    "(f, params, learning_rates)."
+                )
+            f, params, *rest = result
+            return Variant(f, params, rest[0] if rest else None, features)
+
+        return made
+    if net is None:
+        raise ValueError(
+            "widths were given, but f is no network of this library, so its width cannot be changed; expected "
+            "make=..., a function make(width, key) -> (f, params)."
+        )
+
+    def resized(width: int, key: Array) -> Variant:
+        other = net.at_width(width)
+        params = other.init(key, shape)
+        return Variant(other.apply, params, network_rates(other, params), net_features(other))
+
+    return resized
+
+
+def _seeds(seeds: int) -> int:
+    _check.positive_int(seeds, "seeds")
+    return seeds

@@ -202,7 +202,7 @@ def _layers(model: Model, last: Params, x: PyTree) -> tuple[Layer, ...]:
 
 
 def _explained(lane: _Lane, last: Params) -> float | None:
-    if lane.x_test is None:
+    if lane.x_test is None or last is not lane.run.params[-1]:
         return None
     model = lane.model
     changes = [

@@ -92,8 +92,6 @@ class Numbers:
         Chizat's number, and that of the centred model at output scale one, or None.
     slope
         Exponent of the drift against width and its standard error, where widths were measured.
-    seeds
-        Number of initialisations.
     """
 
     finite: bool
@@ -109,4 +107,3 @@ class Numbers:
     kappa: float | None
     kappa_unit: float | None
     slope: tuple[float, float] | None = None
-    seeds: int = 1

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import abc
+import itertools
 from typing import Any
 
 import equinox as eqx
@@ -106,7 +107,7 @@ class GradientDescentTrainer(AbstractTrainer):
         frozen = Model(model.f, still, model.x, model.y)
         loop = _Loop(self.loss, frozen, rates, jax.random.key(self.seed), self.batch_size)
         kept = [moving]
-        for start, stop in zip(steps[:-1], steps[1:], strict=True):
+        for start, stop in itertools.pairwise(steps):
             moving, losses = _advance(loop, moving, losses, jnp.asarray(start), jnp.asarray(stop))
             kept.append(moving)
         kept = tuple(eqx.combine(params, still) for params in kept)
@@ -288,7 +289,7 @@ def _equal(a: Params, b: Params) -> bool:
 
 
 def _check_steps(steps: tuple[int, ...], count: int) -> None:
-    ascending = all(a < b for a, b in zip(steps[:-1], steps[1:], strict=True))
+    ascending = all(a < b for a, b in itertools.pairwise(steps))
     if len(steps) != count or not ascending or (steps and steps[0] < 0):
         raise ValueError(
             f"steps is {steps} for {count} checkpoints; expected one ascending number of zero or more for each."

@@ -14,11 +14,13 @@ The first rule that applies decides:
 
 from __future__ import annotations
 
+import collections
 import dataclasses
+from collections.abc import Sequence
 from typing import Any
 
 from ._numbers import Numbers, Regime, Rules
-from ._words import cautions, change, sentence
+from ._words import ONE_SEED, cautions, change, sentence
 
 
 @dataclasses.dataclass(frozen=True)
@@ -56,6 +58,62 @@ class Verdict:
             document["clear"],
         )
 
+
+@dataclasses.dataclass(frozen=True)
+class Seeds:
+    """How the verdicts of several initialisations agree.
+
+    Attributes
+    ----------
+    chosen
+        Index of the first verdict with the most frequent regime; ties go to the less extreme one.
+    verdict
+        Its verdict, with a caution on the agreement in place of that on a single initialisation.
+    """
+
+    chosen: int
+    verdict: Verdict
+
+
+def across_seeds(verdicts: Sequence[Verdict]) -> Seeds:
+    """Return one verdict for several initialisations of the same network.
+
+    Parameters
+    ----------
+    verdicts
+        One per initialisation.
+    """
+    counts = collections.Counter(v.regime for v in verdicts)
+    most = max(counts.values())
+    regime = min((r for r, count in counts.items() if count == most), key=MODERATION.index)
+    chosen = next(i for i, v in enumerate(verdicts) if v.regime is regime)
+    first = verdicts[chosen]
+    cautions = tuple(c for c in first.cautions if c != ONE_SEED)
+    if len(verdicts) == 1:
+        return Seeds(chosen, first)
+    if len(counts) == 1:
+        near = sum(not v.clear for v in verdicts)
+        said = f"All {len(verdicts)} initialisations give this regime" + (
+            f", {near} close to a boundary." if near else "."
+        )
+    else:
+        said = f"The {len(verdicts)} initialisations disagree: " + ", ".join(
+            f"{n} {r.value}" for r, n in counts.items()
+        )
+        said += "; the numbers are those of the first with this regime."
+    agreed = len(counts) == 1 and all(v.clear for v in verdicts)
+    return Seeds(chosen, dataclasses.replace(first, cautions=(said, *cautions), clear=agreed))
+
+
+MODERATION = [
+    Regime.INTERMEDIATE,
+    Regime.UNDETERMINED,
+    Regime.KERNEL,
+    Regime.FEATURE_LEARNING,
+    Regime.CATAPULT,
+    Regime.DIVERGED,
+]
+"""Regimes from the least to the most committed, to break ties."""
 
 UNDECIDED = Verdict(Regime.UNDETERMINED, "Not decided yet.", (), (), False)
 

@@ -9,6 +9,8 @@ from ._numbers import Numbers, Regime, Rules
 EXACT = 1e-5
 """Relative drift and gap below which a model is linear in its trained parameters, up to rounding in float32."""
 
+ONE_SEED = "One initialisation: another seed may fall on another side of a threshold."
+
 
 def sentence(n: Numbers, rules: Rules, regime: Regime, clear: bool) -> str:
     """Return one sentence with the regime and the evidence for it."""
@@ -70,12 +72,12 @@ def cautions(n: Numbers, rules: Rules, regime: Regime) -> tuple[str, ...]:
         found.append("The step is beyond 2/λ at the start, where the linearisation diverges, but no spike was seen.")
     elif judged and n.spike >= rules.spike and regime is not Regime.CATAPULT:
         found.append(f"The loss rose to {_times(n.spike)} its start on the way, though the step was below 2/λ there.")
-    if n.seeds == 1:
-        found.append("One initialisation: another seed may fall on another side of a threshold.")
+    if judged:
+        found.append(ONE_SEED)
     return tuple(found)
 
 
-def _diverged(n: Numbers, rules: Rules) -> str:
+def _diverged(n: Numbers, rules: Rules) -> str:  # noqa: ARG001
     end = "overflowed" if not math.isfinite(n.remaining) else f"ends at {_times(n.remaining)} its start"
     if not n.finite and math.isfinite(n.remaining):
         end = "or a parameter is not finite at some step"
@@ -90,7 +92,7 @@ def _undetermined(n: Numbers, rules: Rules) -> str:
     return f"Undetermined: the network has not trained; the loss has {moved}, where {rules.trained:.0%} is asked for."
 
 
-def _catapult(n: Numbers, rules: Rules) -> str:
+def _catapult(n: Numbers, rules: Rules) -> str:  # noqa: ARG001
     return (
         f"Catapult: with a step of {n.step:.2g}/λ, beyond the 2/λ up to which its linearisation is stable, the loss rose "
         f"to {_times(n.spike)} its start and came down to {n.remaining:.1%} of it, while step times sharpness fell from "
@@ -98,7 +100,7 @@ def _catapult(n: Numbers, rules: Rules) -> str:
     )
 
 
-def _feature(n: Numbers, rules: Rules) -> str:
+def _feature(n: Numbers, rules: Rules) -> str:  # noqa: ARG001
     return (
         f"Feature learning: the kernel moved by {n.drift:.0%} of its norm and turned by {_degrees(n.rotation)}; the "
         f"network {_gap_words(n)}."
