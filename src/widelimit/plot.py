@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ._style import FAINT, FINITE, INFINITE, INK, LINEAR, SOFT, STYLE
+from .regime import regime_figure as regime_figure
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -1,6 +1,7 @@
 """Lazy or feature-learning: how far a model is from a kernel machine while it trains."""
 
 from ._diagnose import diagnose as diagnose
+from ._diagnose import sharpness as sharpness
 from ._figure import regime_figure as regime_figure
 from ._lazy import scale_output as scale_output
 from ._numbers import Regime as Regime

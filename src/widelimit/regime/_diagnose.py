@@ -8,15 +8,18 @@ from typing import Any
 import jax
 
 from .. import _check
-from .._typing import ApplyFn, Array, Callable, Params, Shape
+from .._typing import ApplyFn, Array, Callable, Params, PyTree, Scalar, Shape
 from ..arch import AbstractLayer
+from ..dynamics import AbstractLoss, AbstractSquaredLoss, SumOfSquares
 from ._features import FeatureFn, net_features
+from ._kernels import curvature
+from ._lazy import scale_output
 from ._measure import measure, prepare
 from ._networks import layer_title, network_of, network_rates, network_theory
 from ._numbers import Rules
 from ._report import Report
 from ._sweep import Theory, Variant, check_widths, sweep_widths
-from ._trainer import AbstractTrainer
+from ._trainer import AbstractTrainer, GradientDescentTrainer
 from ._verdict import decide
 
 MakeFn = Callable[[int, Array], Any]
@@ -36,6 +39,7 @@ def diagnose(
     make: MakeFn | None = None,
     seeds: int = 3,
     seed: int = 0,
+    output_scale: Scalar | None = None,
     rules: Rules = Rules(),
     entries: int = 2048,
 ) -> Report:
@@ -72,6 +76,9 @@ def diagnose(
         ``make(width, key) -> (f, params)``, or ``(f, params, learning_rates)``: the model at another width.
     seeds, seed
         Networks per width, and the seed of their keys.
+    output_scale
+        :math:`\alpha`, to diagnose :math:`\alpha(f - f_0)` in place of :math:`f`; the step size of ``train`` is not
+        divided by :math:`\alpha^2`. None for the model as it is.
     rules
         Thresholds of the verdict.
     entries
@@ -97,13 +104,14 @@ def diagnose(
     rates = None
     if net is not None:
         f, features, rates = net.apply, features or net_features(net), network_rates(net, params)
+    f = f if output_scale is None else scale_output(f, output_scale, params)
     model, compared = prepare(f, params, (x, y), train, x_test, rates)
     report = measure(model, train, compared, features, entries)
     layers = tuple(dataclasses.replace(a, name=layer_title(net, a.name)) for a in report.layers)
     setting = {**report.setting, "rules": dataclasses.asdict(rules)}
     report = dataclasses.replace(report, layers=layers, setting=setting)
     if widths is not None:
-        variant = _variant(net, make, features, model.x.shape[1:])
+        variant = _variant(net, make, features, model.x.shape[1:], output_scale)
         keys = jax.random.split(jax.random.key(seed), _seeds(seeds))
         theory = network_theory(net) if make is None else Theory(None, "")
         data = (x, y, x_test)
@@ -113,8 +121,11 @@ def diagnose(
 
 
 def _variant(
-    net: AbstractLayer | None, make: MakeFn | None, features: FeatureFn | None, shape: Shape
+    net: AbstractLayer | None, make: MakeFn | None, features: FeatureFn | None, shape: Shape, alpha: Scalar | None
 ) -> Callable[[int, Array], Variant]:
+    def scaled(f: ApplyFn, params: Params) -> ApplyFn:
+        return f if alpha is None else scale_output(f, alpha, params)
+
     if make is not None:
 
         def made(width: int, key: Array) -> Variant:
@@ -125,7 +136,7 @@ def _variant(
                     "(f, params, learning_rates)."
                 )
             f, params, *rest = result
-            return Variant(f, params, rest[0] if rest else None, features)
+            return Variant(scaled(f, params), params, rest[0] if rest else None, features)
 
         return made
     if net is None:
@@ -137,7 +148,7 @@ def _variant(
     def resized(width: int, key: Array) -> Variant:
         other = net.at_width(width)
         params = other.init(key, shape)
-        return Variant(other.apply, params, network_rates(other, params), net_features(other))
+        return Variant(scaled(other.apply, params), params, network_rates(other, params), net_features(other))
 
     return resized
 
@@ -145,3 +156,33 @@ def _variant(
 def _seeds(seeds: int) -> int:
     _check.positive_int(seeds, "seeds")
     return seeds
+
+
+def sharpness(
+    f: ApplyFn | AbstractLayer,
+    params: Params,
+    x: Any,
+    y: Any,
+    *,
+    loss: AbstractSquaredLoss | AbstractLoss = SumOfSquares(),
+    learning_rates: PyTree = None,
+) -> float:
+    r"""Return the largest eigenvalue of :math:`J^\top HJ`, so that 2 over it is the largest stable step at the start.
+
+    :math:`J` is the derivative of the outputs in the parameters, :math:`H` that of the loss in the outputs, twice. For a
+    squared loss of scale s it is :math:`s\,\lambda_{\max}(\Theta)`. By power iteration, without forming a matrix.
+
+    Parameters
+    ----------
+    f, params, x, y
+        As for `diagnose`.
+    loss
+        Its convention fixes the unit of the step.
+    learning_rates
+        Factors of the step size: a pytree prefix of the parameters; None as for `GradientDescentTrainer`.
+    """
+    net = network_of(f)
+    f, rates = (f, None) if net is None else (net.apply, network_rates(net, params))
+    train = GradientDescentTrainer(0.0, 1, loss, learning_rates)
+    model, _ = prepare(f, params, (x, y), train, None, rates)
+    return curvature(model, model.params, loss)

@@ -208,7 +208,9 @@ def _positive_curves(axes: Axes, place: np.ndarray, curves: list[tuple[Any, str,
         axes.annotate("exactly zero", (0.5, 0.5), xycoords="axes fraction", ha="center", color=SOFT)
         return
     axes.set_yscale("log")
-    if any(label for *_, label in curves):
+    labels = sum(bool(label) + label.count("\n") for *_, label in curves)
+    if labels:
+        # Room for the legend below the curves.
         low, high = axes.get_ylim()
-        axes.set_ylim(low / 3, high * 3)
-        axes.legend(frameon=False, fontsize=8.5, loc="best")
+        axes.set_ylim(low * (high / low) ** (-0.16 * labels) / 2, high * 1.6)
+        axes.legend(frameon=False, fontsize=8.5, loc="lower right")

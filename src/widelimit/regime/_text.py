@@ -19,7 +19,7 @@ def report_text(report: Report) -> str:
     sections = [
         _heading(report),
         _listed("What would change it", report.verdict.change),
-        _listed("To be careful about", report.verdict.cautions),
+        _listed("How far to trust it", report.verdict.cautions),
         _training(report),
         _moved(report),
         _layers(report),
@@ -149,6 +149,7 @@ def _widths(report: Report) -> str:
 def _setting(report: Report) -> str:
     s = report.setting
     part = "" if s["kernel_examples"] == s["examples"] else f", kernels on {s['kernel_examples']} of them"
+    outputs = "output" if s["outputs"] == 1 else "outputs"
     text = (
         f"{s['examples']} training examples{part}, {s['outputs']} output{'s' * (s['outputs'] != 1)}, {s['parameters']:,} parameters in {s['dtype']}. "
         f"Functions compared on {s['compared_on']}; linearised model: {s['linearisation']}."
