@@ -151,7 +151,8 @@ def _setting(report: Report) -> str:
     part = "" if s["kernel_examples"] == s["examples"] else f", kernels on {s['kernel_examples']} of them"
     outputs = "output" if s["outputs"] == 1 else "outputs"
     text = (
-        f"{s['examples']} training examples{part}, {s['outputs']} output{'s' * (s['outputs'] != 1)}, {s['parameters']:,} parameters in {s['dtype']}. "
+        f"{s['examples']} training examples{part}, {s['outputs']} {outputs}, {s['parameters']:,} parameters in "
+        f"{s['dtype']}. "
         f"Functions compared on {s['compared_on']}; linearised model: {s['linearisation']}."
     )
     return _wrapped(text)
