@@ -1,5 +1,8 @@
 """Architectures as data: layers, composition, parameterizations, JSON."""
 
+from ._abc import ABC as ABC
+from ._abc import MeanField as MeanField
+from ._abc import MuP as MuP
 from ._activation import ABRelu as ABRelu
 from ._activation import Abs as Abs
 from ._activation import Activation as Activation
@@ -17,14 +20,22 @@ from ._compose import Serial as Serial
 from ._compose import residual as residual
 from ._compose import serial as serial
 from ._dense import Dense as Dense
+from ._exponents import Exponents as Exponents
+from ._exponents import feature_exponent as feature_exponent
 from ._flatten import Flatten as Flatten
 from ._json import from_json as from_json
 from ._json import to_json as to_json
+from ._kernel_limit import check_kernel_limit as check_kernel_limit
+from ._kernel_limit import check_start as check_start
 from ._pair import DATA as DATA
 from ._pair import Gaussianity as Gaussianity
 from ._pair import Pair as Pair
 from ._pair import Signal as Signal
 from ._pair import input_pair as input_pair
 from ._parameterization import AbstractParameterization as AbstractParameterization
+from ._parameterization import Limit as Limit
 from ._parameterization import NTKParameterization as NTKParameterization
+from ._parameterization import Role as Role
 from ._parameterization import StandardParameterization as StandardParameterization
+from ._roles import parameterizations as parameterizations
+from ._roles import parameterize as parameterize

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from .. import dual
-from .._typing import Array, Callable, Key, Params, Scalar, Shape
+from .._typing import Array, Callable, Key, Params, PyTree, Scalar, Shape
 from ._base import AbstractLayer
 from ._pair import Gaussianity, Pair, Signal
 
@@ -32,6 +32,10 @@ class Activation(AbstractLayer):
     def forward(self, params: Params, x: Array) -> Array:  # noqa: ARG002
         """Return the output for one example."""
         return self.dual.value(x)
+
+    def learning_rates(self, params: Params) -> PyTree:  # noqa: ARG002
+        """Return nothing: there are no parameters."""
+        return {}
 
     def propagate(self, pair: Pair) -> Pair:
         """Return the second moments and the NTK behind the layer."""

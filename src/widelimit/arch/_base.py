@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 
 from .. import _check
-from .._typing import Array, Key, Params, Shape
+from .._typing import Array, Key, Params, PyTree, Shape
 from ._pair import Pair, Signal
 
 
@@ -15,7 +15,7 @@ class AbstractLayer(eqx.Module):
     """A layer, or a whole network: a frozen pytree whose hyperparameters are leaves.
 
     A layer is written for ONE example of shape ``(*space, channels)`` and for ONE pair of inputs; batches are made
-    by `jax.vmap` here and in the engines. To add one, give the six methods below; everything else follows.
+    by `jax.vmap` here and in the engines. To add one, give the seven methods below; everything else follows.
     """
 
     @abc.abstractmethod
@@ -29,6 +29,14 @@ class AbstractLayer(eqx.Module):
     @abc.abstractmethod
     def forward(self, params: Params, x: Array) -> Array:
         """Return the output for one example."""
+
+    @abc.abstractmethod
+    def learning_rates(self, params: Params) -> PyTree:
+        r"""Return the factor of the learning rate of each leaf of ``params``, such as :math:`n^{-c}`: same structure.
+
+        Gradient descent at rate :math:`\eta` in the network's parameterization takes the step
+        :math:`\theta \leftarrow \theta - \eta\,\mathrm{factor}\cdot\nabla_\theta\mathcal L` leaf by leaf.
+        """
 
     @abc.abstractmethod
     def propagate(self, pair: Pair) -> Pair:

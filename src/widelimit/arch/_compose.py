@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Sequence
 
 import equinox as eqx
 import jax
 
-from .._typing import Array, Key, Params, Shape
+from .._typing import Array, Key, Params, PyTree, Shape
 from ._base import AbstractLayer
 from ._pair import UNKNOWN, Gaussianity, Pair, Signal
+from ._roles import assign_roles
+
+
+def _in_place(layers: Sequence[AbstractLayer]) -> tuple[AbstractLayer, ...]:
+    return assign_roles(tuple(layers))
 
 
 class Serial(AbstractLayer):
@@ -18,10 +24,11 @@ class Serial(AbstractLayer):
     Parameters
     ----------
     layers
-        At least one layer. Parameters are a tuple, one entry per layer.
+        At least one layer. Parameters are a tuple, one entry per layer. The first layer with weights takes the role
+        of input in its parameterization, the last that of output, those between are hidden, also within branches.
     """
 
-    layers: tuple[AbstractLayer, ...]
+    layers: tuple[AbstractLayer, ...] = eqx.field(converter=_in_place)
 
     def __check_init__(self) -> None:
         """Check that every member is a layer and that the composition has a limit."""
@@ -51,6 +58,10 @@ class Serial(AbstractLayer):
         for layer, p in zip(self.layers, params, strict=True):
             x = layer.forward(p, x)
         return x
+
+    def learning_rates(self, params: Params) -> PyTree:
+        """Return a tuple with the factors of each layer."""
+        return tuple(layer.learning_rates(p) for layer, p in zip(self.layers, params, strict=True))
 
     def propagate(self, pair: Pair) -> Pair:
         """Return the second moments and the NTK behind the last layer."""
@@ -119,6 +130,10 @@ class Residual(AbstractLayer):
     def forward(self, params: Params, x: Array) -> Array:
         """Return the output for one example."""
         return x + self.body.forward(params, x)
+
+    def learning_rates(self, params: Params) -> PyTree:
+        """Return the factors of the branch."""
+        return self.body.learning_rates(params)
 
     def propagate(self, pair: Pair) -> Pair:
         """Return the sums of the second moments and of the NTK."""

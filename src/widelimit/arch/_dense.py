@@ -6,7 +6,7 @@ import equinox as eqx
 import jax
 
 from .. import _check
-from .._typing import Array, Key, Params, Scalar, Shape
+from .._typing import Array, Key, Params, PyTree, Scalar, Shape
 from ._base import AbstractLayer
 from ._pair import Gaussianity, Pair, Signal
 from ._parameterization import AbstractParameterization, NTKParameterization
@@ -21,7 +21,7 @@ class Dense(AbstractLayer):
               K' = \sigma_W^2 K + \sigma_b^2,\qquad \Theta' = K' + \sigma_W^2\,\Theta
 
     (Jacot et al. 2018, arXiv 1806.07572; Lee et al. 2019, arXiv 1902.06720, eqs. S4 and S9). Other
-    parameterizations start as the same function and differ in :math:`\Theta`.
+    parameterizations put the width elsewhere: see `AbstractParameterization`.
 
     Parameters
     ----------
@@ -61,38 +61,41 @@ class Dense(AbstractLayer):
         """Return ``{"weight": (fan_in, width), "bias": (width,)}``, the bias only if there is one."""
         self.out_shape(shape)
         key_weight, key_bias = jax.random.split(key)
-        _, std = self.parameterization.weight(self.weight_std, shape[-1])
+        _, std = self.parameterization.weight(self.weight_std, shape[-1], self.width)
         params = {"weight": std * jax.random.normal(key_weight, (shape[-1], self.width))}
         if self.bias_std is not None:
-            _, std = self.parameterization.bias(self.bias_std)
+            _, std = self.parameterization.bias(self.bias_std, self.width)
             params["bias"] = std * jax.random.normal(key_bias, (self.width,))
         return params
 
     def forward(self, params: Params, x: Array) -> Array:
         """Return the output for one example."""
-        scale, _ = self.parameterization.weight(self.weight_std, x.shape[-1])
+        scale, _ = self.parameterization.weight(self.weight_std, x.shape[-1], self.width)
         z = scale.astype(x.dtype) * (x @ params["weight"])
         if self.bias_std is None:
             return z
-        scale, _ = self.parameterization.bias(self.bias_std)
+        scale, _ = self.parameterization.bias(self.bias_std, self.width)
         return z + scale.astype(x.dtype) * params["bias"]
 
     def propagate(self, pair: Pair) -> Pair:
         """Return the second moments and the NTK behind the layer."""
-        gain = self.weight_std**2
-        offset = 0.0 if self.bias_std is None else self.bias_std**2
-        scale, _ = self.parameterization.weight(self.weight_std, pair.channels)
-        own = pair.channels * scale**2 * pair.xy
+        offset = 0.0 if self.bias_std is None else self.bias_std
+        limit = self.parameterization.limit(self.weight_std, offset, pair.channels)
+        own = limit.weight * pair.xy
         if self.bias_std is not None:
-            scale, _ = self.parameterization.bias(self.bias_std)
-            own = own + scale**2
+            own = own + limit.bias
         return Pair(
-            xx=gain * pair.xx + offset,
-            yy=gain * pair.yy + offset,
-            gap=gain * pair.gap,
-            ntk=own + gain * pair.ntk,
+            xx=limit.gain * pair.xx + limit.offset,
+            yy=limit.gain * pair.yy + limit.offset,
+            gap=limit.gain * pair.gap,
+            ntk=own + limit.tangent * pair.ntk,
             channels=self.width,
         )
+
+    def learning_rates(self, params: Params) -> PyTree:
+        """Return the factors of the learning rate of weights and biases."""
+        weight, bias = self.parameterization.rates(*params["weight"].shape)
+        return {"weight": weight, "bias": bias} if "bias" in params else {"weight": weight}
 
     def transmit(self, signal: Signal) -> Signal:  # noqa: ARG002
         """Return a fresh Gaussian signal, whatever comes in."""

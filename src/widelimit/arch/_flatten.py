@@ -6,7 +6,7 @@ import math
 
 import jax.numpy as jnp
 
-from .._typing import Array, Key, Params, Shape
+from .._typing import Array, Key, Params, PyTree, Shape
 from ._base import AbstractLayer
 from ._pair import Gaussianity, Pair, Signal
 
@@ -28,6 +28,10 @@ class Flatten(AbstractLayer):
     def forward(self, params: Params, x: Array) -> Array:  # noqa: ARG002
         """Return the output for one example."""
         return jnp.ravel(x)
+
+    def learning_rates(self, params: Params) -> PyTree:  # noqa: ARG002
+        """Return nothing: there are no parameters."""
+        return {}
 
     def propagate(self, pair: Pair) -> Pair:
         """Return the second moments and the NTK behind the layer."""

@@ -1,6 +1,7 @@
 """Architectures as JSON: readable, versioned, and safe to load from someone else."""
 
 import dataclasses
+import enum
 import json
 from typing import Any
 
@@ -9,6 +10,7 @@ import jax.numpy as jnp
 
 from .. import dual
 from .._typing import Tracer
+from ._abc import ABC
 from ._activation import Activation
 from ._base import AbstractLayer
 from ._compose import Residual, Serial
@@ -28,6 +30,7 @@ TYPES = {
         Flatten,
         NTKParameterization,
         StandardParameterization,
+        ABC,
         dual.PiecewiseLinear,
         dual.Erf,
         dual.Sin,
@@ -88,6 +91,8 @@ def _encode(value: Any) -> Any:
         return {"type": type(value).__name__, **fields}
     if isinstance(value, Tracer):
         raise ValueError("a hyperparameter is being traced by JAX; expected concrete numbers.")
+    if isinstance(value, enum.Enum):
+        return value.value
     if isinstance(value, tuple):
         return [_encode(v) for v in value]
     if value is None or isinstance(value, bool | int | float):

@@ -4,7 +4,7 @@ import jax.numpy as jnp
 
 from .. import _check
 from .._typing import Array
-from ..arch import DATA, AbstractLayer
+from ..arch import DATA, AbstractLayer, check_kernel_limit, check_start
 from ..engine import AbstractEngine, Reference
 from ._base import AbstractKernel
 
@@ -35,6 +35,7 @@ class NNGP(AbstractKernel):
     def __check_init__(self) -> None:
         """Check that the architecture has a limit on data."""
         self.net.transmit(DATA)
+        check_start(self.net)
 
     def block(self, x1: Array, x2: Array | None = None) -> Array:
         """Return the kernel of two batches, (n1, n2)."""
@@ -52,7 +53,8 @@ class NTK(AbstractKernel):
 
     .. math:: \Theta(x, x') = \lim_{n\to\infty} \nabla_\theta f(x)\cdot\nabla_\theta f(x')
 
-    per output; between different outputs it vanishes (Jacot et al. 2018, arXiv 1806.07572).
+    per output; between different outputs it vanishes (Jacot et al. 2018, arXiv 1806.07572). Learning rates per layer
+    count: each parameter's term is multiplied by the factor of its rate, so training at rate :math:`\eta` follows it.
 
     Parameters
     ----------
@@ -64,15 +66,17 @@ class NTK(AbstractKernel):
     Raises
     ------
     ValueError
-        If the architecture has no limit in closed form; the message names the layer and the remedy.
+        If the architecture has no limit in closed form, or its parameterization no kernel limit; the message names
+        the layer and the remedy.
     """
 
     net: AbstractLayer
     engine: AbstractEngine = Reference()
 
     def __check_init__(self) -> None:
-        """Check that the architecture has a limit on data."""
+        """Check that the architecture has a limit on data, and that it is a kernel machine."""
         self.net.transmit(DATA)
+        check_kernel_limit(self.net)
 
     def block(self, x1: Array, x2: Array | None = None) -> Array:
         """Return the kernel of two batches, (n1, n2)."""

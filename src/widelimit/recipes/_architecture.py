@@ -28,6 +28,8 @@ ACTIVATIONS: dict[str, Callable[[], arch.Activation]] = {
 PARAMETERIZATIONS: dict[str, Callable[[], arch.AbstractParameterization]] = {
     "ntk": arch.NTKParameterization,
     "standard": arch.StandardParameterization,
+    "mup": arch.MuP,
+    "mean_field": arch.MeanField,
 }
 
 

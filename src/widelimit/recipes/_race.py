@@ -9,7 +9,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from .. import _check
+from .. import _check, arch
 from .._typing import Array, Callable, Params
 from ..arch import AbstractLayer
 from ..dynamics import (
@@ -66,7 +66,14 @@ class RaceConfig:
     seed: int = 0
 
     def __post_init__(self) -> None:
-        """Check the numbers."""
+        """Check the numbers, and that there is a limit to race against."""
+        try:
+            arch.check_kernel_limit(self.architecture.build(1, 1))
+        except ValueError as error:
+            raise ValueError(
+                f"parameterization is {self.architecture.parameterization!r}: there is no kernel limit to race against. "
+                f"{error}"
+            ) from None
         for width in self.widths:
             _check.positive_int(width, "widths")
         if len(set(self.widths)) < 2:

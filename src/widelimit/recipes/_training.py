@@ -22,7 +22,7 @@ class Trainer(eqx.Module):
     loss
         Squared loss in its convention.
     learning_rate
-        Step size.
+        Step size; the network's parameterization multiplies it layer by layer, see `AbstractLayer.learning_rates`.
     x, y
         Training inputs (n, d) and targets (n, o).
     """
@@ -81,6 +81,7 @@ def _advance(trainer: Trainer, params: Params, x: Array, recorded: Array) -> tup
 
     def one(params: Params, state: optax.OptState) -> tuple[Params, optax.OptState, Array]:
         value, gradient = jax.value_and_grad(objective)(params)
+        gradient = jax.tree.map(lambda rate, g: rate * g, trainer.net.learning_rates(params), gradient)
         updates, state = optimizer.update(gradient, state, params)
         return optax.apply_updates(params, updates), state, value
 
