@@ -108,12 +108,13 @@ def diagnose(
     model, compared = prepare(f, params, (x, y), train, x_test, rates)
     report = measure(model, train, compared, features, entries)
     layers = tuple(dataclasses.replace(a, name=layer_title(net, a.name)) for a in report.layers)
-    setting = {**report.setting, "rules": dataclasses.asdict(rules)}
+    theory = Theory(None, "") if net is None else network_theory(net)
+    setting = {**report.setting, "rules": dataclasses.asdict(rules), "parameterization": theory.text, "r": theory.r}
     report = dataclasses.replace(report, layers=layers, setting=setting)
     if widths is not None:
         variant = _variant(net, make, features, model.x.shape[1:], output_scale)
         keys = jax.random.split(jax.random.key(seed), _seeds(seeds))
-        theory = network_theory(net) if make is None else Theory(None, "")
+        theory = theory if make is None else Theory(None, "")
         data = (x, y, x_test)
         sweep = sweep_widths(variant, check_widths(widths), keys, data, train, theory=theory, entries=entries)
         report = dataclasses.replace(report, sweep=sweep)

@@ -103,8 +103,8 @@ def _motion(axes: Axes, report: Report) -> None:
         if level is not None:
             axes.axhline(level, color=FINITE, lw=0.8, ls="--", alpha=0.6)
             axes.annotate(
-                text, (0.98, level), xycoords=("axes fraction", "data"), xytext=(0, 2), textcoords="offset points",
-                fontsize=8, color=FINITE, ha="right", alpha=0.8,
+                text, (0.02, level), xycoords=("axes fraction", "data"), xytext=(0, 2), textcoords="offset points",
+                fontsize=8, color=FINITE, alpha=0.8,
             )  # fmt: skip
 
 

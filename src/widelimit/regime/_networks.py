@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
+import jax
+
 from .._typing import Params, PyTree
-from ..arch import AbstractLayer, Serial
+from ..arch import AbstractLayer, Serial, feature_exponent, parameterizations
 from ._sweep import Theory
 
 
@@ -15,14 +17,27 @@ def network_of(f: Any) -> AbstractLayer | None:
     return owner if isinstance(owner, AbstractLayer) else None
 
 
-def network_rates(net: AbstractLayer, params: Params) -> PyTree:  # noqa: ARG001
-    """Return the factors of the step size that belong to the parameterization of a network; None for one."""
-    return None
+def network_rates(net: AbstractLayer, params: Params) -> PyTree:
+    """Return the factors of the step size that belong to the parameterization of a network; None where all are one."""
+    rates = net.learning_rates(params)
+    return None if all(isinstance(r, float) and r == 1 for r in jax.tree.leaves(rates)) else rates
 
 
-def network_theory(net: AbstractLayer | None) -> Theory:  # noqa: ARG001
-    """Return the exponent r of a network's parameterization."""
-    return Theory(0.5, "NTK parameterization")
+def network_theory(net: AbstractLayer) -> Theory:
+    r"""Return the exponent r of a network's parameterization (Yang & Hu 2021, arXiv 2011.14522, section 3).
+
+    Only a network in series whose layers with weights share one parameterization has one.
+    """
+    found = parameterizations(net)
+    exponents = {p.exponents() for p in found}
+    if len(found) < 2 or len(exponents) != 1:
+        return Theory(None, "")
+    r = feature_exponent(exponents.pop().layers(len(found) - 1))
+    name = type(found[0]).__name__
+    if r < 0:
+        return Theory(None, f"{name} at r = {r:g}: unstable as the width grows, so no slopes are predicted")
+    kind = "a kernel machine in the limit" if r > 0 else "features at any width"
+    return Theory(r, f"{name} with r = {r:g}: {kind}")
 
 
 def layer_title(net: AbstractLayer | None, name: str) -> str:

@@ -92,6 +92,8 @@ class Numbers:
         Chizat's number, and that of the centred model at output scale one, or None.
     slope
         Exponent of the drift against width and its standard error, where widths were measured.
+    r
+        Exponent of the network's parameterization, with which features move as :math:`n^{-r}`; None if unknown.
     """
 
     finite: bool
@@ -107,3 +109,4 @@ class Numbers:
     kappa: float | None
     kappa_unit: float | None
     slope: tuple[float, float] | None = None
+    r: float | None = None

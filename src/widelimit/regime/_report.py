@@ -214,6 +214,7 @@ class Report:
             kappa=None if self.laziness is None else self.laziness.kappa,
             kappa_unit=None if self.laziness is None else self.laziness.at_scale(1.0, centred=True),
             slope=None if self.sweep is None else _drift_slope(self.sweep),
+            r=self.setting.get("r"),
         )
 
     def __str__(self) -> str:

@@ -104,10 +104,10 @@ def _layers(report: Report) -> str:
 def _features(report: Report) -> str:
     if not report.features:
         return ""
-    lines = [f"{'Representations':<{LABEL}} change    CKA    angle   in dims"]
+    lines = [f"{'Representations':<{LABEL}} change    CKA    angle   overlap"]
     for a in report.features[:MOST_LAYERS]:
         angle = "–" if a.angle is None else f"{a.angle:.1f}°"
-        cells = f"{number(a.change):>7}{number(a.cka, '.4f'):>9}{angle:>8}{a.dimensions:>8}"
+        cells = f"{number(a.change):>7}{number(a.cka, '.4f'):>9}{angle:>8}{number(a.overlap, '.3f'):>10}"
         lines.append(f"  {_short(a.name):<{LABEL - 2}}{cells}")
     return "\n".join(lines)
 
@@ -142,7 +142,7 @@ def _widths(report: Report) -> str:
             f"  {names[trend.quantity]:<22}{measured:<17}{theory:<14}{'poor fit' if slope.poor else ''}".rstrip()
         )
     if sweep.theory:
-        lines.append(_wrapped(f"Theory for the {sweep.theory}.", "  ", "  "))
+        lines.append(_wrapped(f"Theory: {sweep.theory}.", "  ", "  "))
     return "\n".join(lines)
 
 

@@ -143,13 +143,12 @@ def _lazier(n: Numbers, rules: Rules) -> tuple[str, ...]:
         )
     elif n.slope is not None:
         found.append(
-            f"Width, to be lazier: no; measured, the drift goes as width^({n.slope[0]:.2f} ± {n.slope[1]:.2f})."
+            f"Width, to be lazier: no clear fall; measured, the drift goes as width^({n.slope[0]:.2f} ± {n.slope[1]:.2f})."
         )
+    elif n.r == 0:
+        found.append("Width, to be lazier: no; in this parameterization (r = 0) the kernel moves at any width.")
     elif ratio > 1:
-        found.append(
-            f"Width, to be lazier: in the NTK parameterization the drift falls as n^-1 to n^-1/2, so {_factor(ratio)} to "
-            f"{_factor(ratio**2)} the width; in mean field and µP width does not change it."
-        )
+        found.append(_width_by_theory(n.r, ratio))
     if n.kappa_unit:
         found.append(
             f"Output scale, to be lazier: α(f − f₀) with step η/α² has κ = {n.kappa_unit:.2g}/α, "
@@ -158,10 +157,20 @@ def _lazier(n: Numbers, rules: Rules) -> tuple[str, ...]:
     return tuple(found)
 
 
+def _width_by_theory(r: float | None, ratio: float) -> str:
+    power = 0.5 if r is None or r < 0 else r
+    where = "in the NTK parameterization" if r is None else f"in this parameterization (r = {r:g})"
+    return (
+        f"Width, to be lazier: {where} the drift falls as n^-{2 * power:g} to n^-{power:g}, so "
+        f"{_factor(ratio ** (0.5 / power))} to {_factor(ratio ** (1 / power))} the width"
+        + ("; in mean field and µP width does not change it." if r is None else ".")
+    )
+
+
 def _bolder(n: Numbers) -> tuple[str, ...]:
-    found = [
-        "To learn more: a narrower network, or the µP or mean-field parameterization, whose kernel moves at any width."
-    ]
+    found = ["To learn more: a narrower network, or µP or mean field, where the kernel moves at any width."]
+    if n.r == 0:
+        found = ["To learn more: a larger step, more steps, or a smaller output scale; width does not matter (r = 0)."]
     if n.kappa_unit:
         found.append(f"Output scale, to learn more: α(f − f₀) with step η/α² has κ = 1 at α = {n.kappa_unit:.2g}.")
     if n.step is not None and 0 < n.step < 2:
