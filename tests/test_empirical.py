@@ -8,7 +8,6 @@ import pytest
 import widelimit as wl
 from tables import NETS
 from widelimit import empirical
-from widelimit._jaxpr import find_products, trace
 
 
 def explicit(f, params, x1, x2):
@@ -89,10 +88,9 @@ def test_weights_of_our_networks_are_never_expanded(name):
     """Every weight matrix of a fully connected network is found as a product; only biases keep a Jacobian."""
     net = NETS[name][0]
     params = net.init(jax.random.key(0), (5,))
-    leaves, treedef = jax.tree.flatten(params)
-    closed = trace(lambda leaves, x: net.apply(jax.tree.unflatten(treedef, leaves), x[None]), leaves, jnp.ones(5))
-    found = {product.leaf for product in find_products(closed, len(leaves))}
-    assert found == {i for i, leaf in enumerate(leaves) if leaf.ndim == 2}
+    found = empirical.describe(empirical.Problem(net.apply, params), jnp.ones((4, 5)))
+    ranks = {jax.tree_util.keystr(p): a.ndim for p, a in jax.tree_util.tree_leaves_with_path(params)}
+    assert {c.parameter: c.strategy for c in found} == {p: "factored" if r == 2 else "direct" for p, r in ranks.items()}
 
 
 def test_kernel_object_checks_and_keeps_dtypes():

@@ -49,7 +49,7 @@ def batch(x: Any, name: str) -> PyTree:
         for path, a in named
     }
     if len(set(sizes.values())) != 1:
-        found = ", ".join(f"{key} has {n}" for key, n in sizes.items()) or f"{name} has no arrays"
+        found = ", ".join(f"{key} has {n}" for key, n in sizes.items())
         raise ValueError(f"the leaves of {name} differ in their number of examples: {found}; expected one number.")
     return x
 
@@ -58,7 +58,9 @@ def _batch_leaf(array: Any, name: str) -> int:
     if not isinstance(array, jax.Array | np.ndarray):
         raise ValueError(f"{name} is a {type(array).__name__}; expected an array with the batch axis first.")
     kind = array.dtype
-    if not (jnp.issubdtype(kind, jnp.number) or jnp.issubdtype(kind, jnp.bool_) or jnp.issubdtype(kind, jax.dtypes.prng_key)):
+    if not (
+        jnp.issubdtype(kind, jnp.number) or jnp.issubdtype(kind, jnp.bool_) or jnp.issubdtype(kind, jax.dtypes.prng_key)
+    ):
         raise ValueError(f"{name} has dtype {kind}; expected real numbers, integers or booleans.")
     if array.ndim == 0 or 0 in array.shape:
         raise ValueError(

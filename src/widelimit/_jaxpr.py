@@ -1,44 +1,28 @@
-"""Walking a jaxpr: where parameters meet data in a matrix product, and the same function with those products exposed.
+"""Walking a jaxpr: tracing, inlining, and evaluating parts of it.
 
-The only file that touches ``jax.extend``.
+Only the modules ``_jaxpr*`` touch ``jax.extend``. A value of a jaxpr has a colour: NEUTRAL depends on nothing that is
+passed in, PARAMETER on parameters and perhaps constants, DATA on data.
 """
 
-from collections import Counter
-from typing import Any, NamedTuple
+from typing import Any
 
 import jax
-import jax.numpy as jnp
 from jax.extend import core
 
 from ._typing import Array, Callable, PyTree
 
-CALLS = {"jit": "jaxpr", "pjit": "jaxpr", "closed_call": "call_jaxpr", "core_call": "call_jaxpr"}
+NEUTRAL, PARAMETER, DATA = 0, 1, 2
+
+CALLS = {
+    "jit": "jaxpr",
+    "pjit": "jaxpr",
+    "closed_call": "call_jaxpr",
+    "core_call": "call_jaxpr",
+    "remat2": "jaxpr",
+    "remat": "jaxpr",
+    "checkpoint": "jaxpr",
+}
 """Primitives that call a jaxpr with their own operands, and the name under which they hold it."""
-
-
-class Product(NamedTuple):
-    r"""A place where one parameter leaf, used nowhere else, is multiplied with data by ``dot_general``.
-
-    Attributes
-    ----------
-    leaf
-        Index of the leaf among the leading inputs of the jaxpr.
-    path
-        Where the equation is: positions in the nested jaxprs.
-    weight_side
-        Which operand is the leaf, 0 or 1.
-    contracting
-        Contracted axes of (left, right) operand.
-    shape, dtype
-        Of the result.
-    """
-
-    leaf: int
-    path: tuple[int, ...]
-    weight_side: int
-    contracting: tuple[tuple[int, ...], tuple[int, ...]]
-    shape: tuple[int, ...]
-    dtype: Any
 
 
 def trace(fn: Callable, *args: PyTree) -> core.ClosedJaxpr:
@@ -46,87 +30,145 @@ def trace(fn: Callable, *args: PyTree) -> core.ClosedJaxpr:
     return jax.make_jaxpr(fn)(*args)
 
 
-def find_products(closed: core.ClosedJaxpr, leaves: int) -> list[Product]:
-    """Return the products of parameters with data among the first ``leaves`` inputs.
-
-    A leaf qualifies if its only use anywhere is as one operand of one ``dot_general`` without batch axes whose
-    other operand is no parameter.
-    """
-    found: list[Product] = []
-    other: Counter[int] = Counter()
-
-    def visit(jaxpr: core.Jaxpr, known: dict, path: tuple[int, ...]) -> None:
-        for i, eqn in enumerate(jaxpr.eqns):
-            operands = [None if isinstance(v, core.Literal) else known.get(v) for v in eqn.invars]
-            mine = [leaf for leaf in operands if leaf is not None]
-            if not mine:
-                continue
-            if eqn.primitive.name in CALLS:
-                inner = eqn.params[CALLS[eqn.primitive.name]].jaxpr
-                visit(inner, _known(inner.invars, operands), (*path, i))
-            elif _is_product(eqn, mine):
-                out: Any = eqn.outvars[0].aval
-                (left, right), _ = eqn.params["dimension_numbers"]
-                side = 0 if operands[0] is not None else 1
-                found.append(Product(mine[0], (*path, i), side, (tuple(left), tuple(right)), out.shape, out.dtype))
-            else:
-                other.update(mine)
-        other.update(known[v] for v in jaxpr.outvars if not isinstance(v, core.Literal) and v in known)
-
-    visit(closed.jaxpr, _known(closed.jaxpr.invars, range(leaves)), ())
-    uses = Counter(product.leaf for product in found)
-    return [product for product in found if uses[product.leaf] == 1 and not other[product.leaf]]
+def is_literal(atom: Any) -> bool:
+    """Return whether an operand of an equation is a constant written in place."""
+    return isinstance(atom, core.Literal)
 
 
-def expose(closed: core.ClosedJaxpr, products: list[Product]) -> Callable:
-    """Return the function with its products exposed: ``(inputs, shifts) -> (outputs, operands)``.
-
-    Each product y = h·W becomes y + shift, so that the derivative in the shift is the signal that reaches y; the
-    operand h is returned beside the outputs.
-    """
-    index = {product.path: k for k, product in enumerate(products)}
-    inside = {path[:depth] for path in index for depth in range(1, len(path))}
-
-    def run(jaxpr: core.Jaxpr, consts: list, args: list, path: tuple, shifts: list, operands: dict) -> list:
-        values = dict(zip([*jaxpr.constvars, *jaxpr.invars], [*consts, *args], strict=True))
-        for i, eqn in enumerate(jaxpr.eqns):
-            here = (*path, i)
-            inputs = [v.val if isinstance(v, core.Literal) else values[v] for v in eqn.invars]
-            if here in inside:
-                inner = eqn.params[CALLS[eqn.primitive.name]]
-                out = run(inner.jaxpr, inner.consts, inputs, here, shifts, operands)
-            else:
-                out = _bind(eqn, inputs)
-            if here in index:
-                k = index[here]
-                operands[k] = inputs[1 - products[k].weight_side]
-                out = [out[0] + shifts[k]]
-            values.update(zip(eqn.outvars, out, strict=True))
-        return [v.val if isinstance(v, core.Literal) else values[v] for v in jaxpr.outvars]
-
-    def exposed(inputs: list[Array], shifts: list[Array]) -> tuple[list[Array], list[Array]]:
-        operands: dict[int, Array] = {}
-        out = run(closed.jaxpr, closed.consts, list(inputs), (), shifts, operands)
-        return out, [operands[k] for k in range(len(products))]
-
-    return exposed
+def read(values: dict, atom: Any) -> Any:
+    """Return the value of an operand."""
+    return atom.val if is_literal(atom) else values[atom]
 
 
-def _is_product(eqn: Any, leaves: list[int]) -> bool:
-    if eqn.primitive.name != "dot_general" or len(leaves) != 1:
-        return False
-    _, batch = eqn.params["dimension_numbers"]
-    same = all(v.aval.dtype == eqn.outvars[0].aval.dtype for v in eqn.invars)
-    return not any(batch) and same and jnp.issubdtype(eqn.outvars[0].aval.dtype, jnp.floating)
-
-
-def _known(variables: Any, leaves: Any) -> dict:
-    return {v: leaf for v, leaf in zip(variables, leaves, strict=False) if leaf is not None}
-
-
-def _bind(eqn: Any, inputs: list) -> list:
+def bind(eqn: Any, inputs: list) -> list:
+    """Return the results of one equation."""
     bound = eqn.primitive.get_bind_params(eqn.params)
     # JAX has returned the parameters alone, or functions and parameters, depending on its version.
     functions, params = bound if isinstance(bound, tuple) else ((), bound)
     out = eqn.primitive.bind(*functions, *inputs, **params)
     return list(out) if eqn.primitive.multiple_results else [out]
+
+
+def colours(jaxpr: core.Jaxpr, inputs: list[int]) -> dict:
+    """Return the colour of every variable, given those of the inputs."""
+    found = dict.fromkeys(jaxpr.constvars, NEUTRAL)
+    found.update(zip(jaxpr.invars, inputs, strict=True))
+    for eqn in jaxpr.eqns:
+        colour = max((found[v] for v in eqn.invars if not is_literal(v)), default=NEUTRAL)
+        found.update(dict.fromkeys(eqn.outvars, colour))
+    return found
+
+
+def needed(jaxpr: core.Jaxpr, targets: list, given: dict) -> list:
+    """Return the equations that ``targets`` need, in order, when the variables in ``given`` are known."""
+    wanted = {v for v in targets if not is_literal(v) and v not in given}
+    chosen = []
+    for eqn in reversed(jaxpr.eqns):
+        if any(v in wanted for v in eqn.outvars):
+            chosen.append(eqn)
+            wanted.update(v for v in eqn.invars if not is_literal(v) and v not in given)
+    return chosen[::-1]
+
+
+def live(closed: core.ClosedJaxpr) -> core.ClosedJaxpr:
+    """Return the jaxpr without equations that its outputs do not need."""
+    jaxpr = closed.jaxpr
+    return core.ClosedJaxpr(jaxpr.replace(eqns=needed(jaxpr, list(jaxpr.outvars), {})), closed.consts)
+
+
+def evaluate(jaxpr: core.Jaxpr, given: dict, targets: list) -> list:
+    """Return the values of ``targets``, evaluating only what they need beyond the known values ``given``."""
+    values = dict(given)
+    for eqn in needed(jaxpr, targets, given):
+        values.update(zip(eqn.outvars, bind(eqn, [read(values, v) for v in eqn.invars]), strict=True))
+    return [read(values, v) for v in targets]
+
+
+def called(eqn: Any) -> core.ClosedJaxpr:
+    """Return the jaxpr that a call or a scan holds."""
+    inner = eqn.params[CALLS.get(eqn.primitive.name, "jaxpr")]
+    return inner if isinstance(inner, core.ClosedJaxpr) else core.ClosedJaxpr(inner, ())
+
+
+def inline(closed: core.ClosedJaxpr, inputs: list[int]) -> core.ClosedJaxpr:
+    """Return an equal jaxpr without calls, in which the bodies of scans do no work on parameters alone.
+
+    What a scan would do to its parameters in each step (transposing or scaling a weight) is done before it, on all
+    steps at once where the parameters are stacked. ``inputs`` are the colours of the inputs.
+    """
+
+    def flat(*args: Array) -> list:
+        values, _ = _inline(closed.jaxpr, closed.consts, args, inputs)
+        return values
+
+    return jax.make_jaxpr(flat)(*[jax.ShapeDtypeStruct(v.aval.shape, v.aval.dtype) for v in closed.jaxpr.invars])
+
+
+def _inline(jaxpr: core.Jaxpr, consts: Any, args: Any, inputs: list[int]) -> tuple[list, list[int]]:
+    values = dict(zip([*jaxpr.constvars, *jaxpr.invars], [*consts, *args], strict=True))
+    colour = {**dict.fromkeys(jaxpr.constvars, NEUTRAL), **dict(zip(jaxpr.invars, inputs, strict=True))}
+    for eqn in jaxpr.eqns:
+        ins = [read(values, v) for v in eqn.invars]
+        tints = [NEUTRAL if is_literal(v) else colour[v] for v in eqn.invars]
+        most = max(tints, default=NEUTRAL)
+        out_tints = [most] * len(eqn.outvars)
+        if eqn.primitive.name in CALLS:
+            inner = called(eqn)
+            out, out_tints = _inline(inner.jaxpr, inner.consts, ins, tints)
+        elif eqn.primitive.name == "scan" and most == DATA and PARAMETER in tints:
+            out = _inline_scan(eqn, ins, tints)
+        else:
+            out = bind(eqn, ins)
+        values.update(zip(eqn.outvars, out, strict=True))
+        colour.update(zip(eqn.outvars, out_tints, strict=True))
+    outs = [NEUTRAL if is_literal(v) else colour[v] for v in jaxpr.outvars]
+    return [read(values, v) for v in jaxpr.outvars], outs
+
+
+def scan_parts(eqn: Any, operands: list) -> tuple[list, list, list]:
+    """Return the constants, the initial carry and the stacked inputs of a scan."""
+    constants, carry = eqn.params["num_consts"], eqn.params["num_consts"] + eqn.params["num_carry"]
+    return operands[:constants], operands[constants:carry], operands[carry:]
+
+
+def rescan(eqn: Any, body: Callable, init: list, xs: PyTree) -> tuple[list, Any]:
+    """Return the result of a scan with another body over ``xs``, otherwise run like the scan ``eqn``."""
+    run = {name: eqn.params[name] for name in ("length", "reverse", "unroll")}
+    return jax.lax.scan(body, list(init), xs, **run)
+
+
+def _inline_scan(eqn: Any, ins: list, tints: list[int]) -> list:
+    consts, init, xs = scan_parts(eqn, ins)
+    tints = [*tints[: len(consts)], *[DATA] * len(init), *tints[len(consts) + len(init) :]]
+    body = inline(called(eqn), tints)
+    jaxpr = body.jaxpr
+    colour = colours(jaxpr, tints)
+    const_vars, _, x_vars = scan_parts(eqn, list(jaxpr.invars))
+    fixed = dict(zip([*jaxpr.constvars, *const_vars], [*body.consts, *consts], strict=True))
+    computed = [v for e in jaxpr.eqns for v in e.outvars if colour[v] == PARAMETER]
+    used = {v for e in jaxpr.eqns if colour[e.outvars[0]] == DATA for v in e.invars if not is_literal(v)}
+    used |= {v for v in jaxpr.outvars if not is_literal(v)}
+    hoist = [v for v in computed if v in used]
+    still = {v: x for v, x in zip(x_vars, xs, strict=True) if colour[v] != DATA}
+    steady = [v for v in hoist if not _touches(jaxpr, v, {*fixed}, {*still})]
+    stacked = [v for v in hoist if v not in steady]
+    fixed.update(zip(steady, evaluate(jaxpr, fixed, steady), strict=True))
+
+    def ahead(slices: list) -> list:
+        return evaluate(jaxpr, {**fixed, **dict(zip(still, slices, strict=True))}, stacked)
+
+    before = jax.vmap(ahead)(list(still.values())) if stacked else []
+
+    def step(carry: list, slices: tuple[list, list]) -> tuple[list, list]:
+        given = {**fixed, **dict(zip([*x_vars, *stacked], [*slices[0], *slices[1]], strict=True))}
+        given.update(zip(scan_parts(eqn, list(jaxpr.invars))[1], carry, strict=True))
+        out = evaluate(jaxpr, given, list(jaxpr.outvars))
+        return out[: len(carry)], out[len(carry) :]
+
+    carry, ys = rescan(eqn, step, init, (xs, before))
+    return [*carry, *ys]
+
+
+def _touches(jaxpr: core.Jaxpr, target: Any, given: set, inputs: set) -> bool:
+    equations = needed(jaxpr, [target], dict.fromkeys(given))
+    return any(v in inputs for e in equations for v in e.invars if not is_literal(v))

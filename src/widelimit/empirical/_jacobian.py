@@ -13,8 +13,8 @@ from .._typing import Array, PyTree
 from ._method import AbstractMethod
 from ._outputs import AbstractOutputs
 from ._problem import Flat, Problem, flatten, scaled
-from ._size import activation_bytes, output_size
-from ._tiles import balanced, by_blocks, length, tiles
+from ._size import activation_bytes, output_size, parameter_bytes
+from ._tiles import balanced, by_blocks, length, mirrored_tiles, tiles
 
 
 class JacobianContraction(AbstractMethod):
@@ -40,16 +40,6 @@ class JacobianContraction(AbstractMethod):
     def diagonal(self, problem: Problem, x: PyTree, outputs: AbstractOutputs) -> Array:
         """Return the kernel of each input with itself."""
         return _diagonal(self.memory, problem, x, outputs)
-
-
-def jacobian_parts(
-    problem: Problem, x1: PyTree, x2: PyTree | None, outputs: AbstractOutputs, memory: int = 2**30
-) -> list[tuple[int, Array]]:
-    """Return the contributions to the kernel of two batches, each with the position of its leaf in ``params``.
-
-    Their sum is the kernel.
-    """
-    return list(zip(flatten(problem).index, _parts(memory, problem, x1, x2, outputs), strict=True))
 
 
 def jacobians(flat: Flat, x: PyTree) -> list[Array]:
@@ -79,45 +69,33 @@ def rated(flat: Flat, gradients: list[Array]) -> list[Array]:
 @eqx.filter_jit
 def _block(memory: int, problem: Problem, x1: PyTree, x2: PyTree | None, outputs: AbstractOutputs) -> Array:
     flat = flatten(problem)
+    sizes = jacobian_sizes(memory, flat, x1, x2)
+
+    def rows(x: PyTree) -> list[Array]:
+        return jacobians(flat, x)
 
     def pair(j1: list[Array], j2: list[Array]) -> Array:
-        return functools.reduce(jnp.add, _contract(outputs, j1, rated(flat, j2)))
+        return functools.reduce(jnp.add, map(outputs.contract, j1, rated(flat, j2)))
 
-    return tiles(lambda x: jacobians(flat, x), None, pair, (x1, x2), _sizes(memory, flat, x1, x2))
-
-
-@eqx.filter_jit
-def _parts(memory: int, problem: Problem, x1: PyTree, x2: PyTree | None, outputs: AbstractOutputs) -> list[Array]:
-    flat = flatten(problem)
-
-    def pair(j1: list[Array], j2: list[Array]) -> list[Array]:
-        return _contract(outputs, j1, rated(flat, j2))
-
-    return tiles(lambda x: jacobians(flat, x), None, pair, (x1, x2), _sizes(memory, flat, x1, x2))
+    if x2 is None:
+        return mirrored_tiles(rows, outputs.mirror, pair, x1, sizes[0])
+    return tiles(rows, rows, pair, (x1, x2), sizes)
 
 
 @eqx.filter_jit
 def _diagonal(memory: int, problem: Problem, x: PyTree, outputs: AbstractOutputs) -> Array:
     flat = flatten(problem)
 
-    def one(j1: list[Array], j2: list[Array]) -> Array:
-        parts = _contract(outputs, [j[None] for j in j1], [j[None] for j in j2])
-        return functools.reduce(jnp.add, parts)[0, 0]
-
     def block(x: PyTree) -> Array:
         j = jacobians(flat, x)
-        return jax.vmap(one)(j, rated(flat, j))
+        return functools.reduce(jnp.add, map(outputs.contract_each, j, rated(flat, j)))
 
     size = balanced(length(x), memory // jacobian_bytes(flat, x))
     return by_blocks(block, x, size)
 
 
-def _contract(outputs: AbstractOutputs, j1: list[Array], j2: list[Array]) -> list[Array]:
-    one = jnp.ones((), j1[0].dtype)
-    return [outputs.contract(a, b, one) for a, b in zip(j1, j2, strict=True)]
-
-
-def _sizes(memory: int, flat: Flat, x1: PyTree, x2: PyTree | None) -> tuple[int, int]:
+def jacobian_sizes(memory: int, flat: Flat, x1: PyTree, x2: PyTree | None) -> tuple[int, int]:
+    """Return how many examples of each batch make a tile."""
     n1, n2 = length(x1), length(x1 if x2 is None else x2)
     row = jacobian_bytes(flat, x1)
     if row * (n1 if x2 is None else n1 + n2) <= memory:
@@ -132,5 +110,4 @@ def _sizes(memory: int, flat: Flat, x1: PyTree, x2: PyTree | None) -> tuple[int,
 def jacobian_bytes(flat: Flat, x: PyTree) -> int:
     """Return an upper estimate of the bytes that the Jacobian of one example takes while it is made and used."""
     outputs = output_size(flat, x)
-    parameters = sum(leaf.size * leaf.dtype.itemsize for leaf in flat.leaves)
-    return 2 * outputs * parameters + (1 + outputs) * activation_bytes(flat, x)
+    return 2 * outputs * parameter_bytes(flat) + (1 + outputs) * activation_bytes(flat, x)

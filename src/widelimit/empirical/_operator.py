@@ -16,7 +16,7 @@ from .. import _check
 from .._typing import ApplyFn, Array, Params, PyTree
 from ._outputs import AbstractOutputs, Full, Trace
 from ._problem import Flat, Problem, flatten, output_shapes, scaled
-from ._size import activation_bytes, output_size
+from ._size import activation_bytes, output_size, parameter_bytes
 from ._tiles import balanced, by_blocks, length
 
 
@@ -159,7 +159,7 @@ def _product(flat: Flat, x1: PyTree, x2: PyTree, columns: Array, size: int) -> A
 
 def _sizes(memory: int, flat: Flat, x1: PyTree, x2: PyTree, k: int) -> tuple[int, int]:
     """Return how many columns and how many examples to take at a time."""
-    parameters = sum(leaf.size * leaf.dtype.itemsize for leaf in flat.leaves)
+    parameters = parameter_bytes(flat)
     live = activation_bytes(flat, x1)
     # Of each column its gradient, once accumulated, once new and once scaled; of each example all activations,
     # and again for each column.

@@ -15,7 +15,7 @@ from .._typing import Array, Key, PyTree
 from ._method import AbstractMethod
 from ._outputs import AbstractOutputs
 from ._problem import Flat, Problem, flatten
-from ._size import activation_bytes, output_size
+from ._size import activation_bytes, output_size, parameter_bytes
 from ._tiles import balanced, by_blocks, length
 
 
@@ -82,7 +82,7 @@ def sketched_gradients(sketch: Sketch, problem: Problem, x: PyTree) -> Array:
         units = jnp.eye(out.size, dtype=out.dtype)
         return by_blocks(lambda u: project(_weighted(flat, jax.vmap(pull)(u)[0])), units, some)
 
-    per_output = 3 * sum(leaf.size * leaf.dtype.itemsize for leaf in flat.leaves) + activation_bytes(flat, x)
+    per_output = 3 * parameter_bytes(flat) + activation_bytes(flat, x)
     outputs = output_size(flat, x)
     some = balanced(outputs, sketch.memory // per_output)
     size = balanced(length(x), sketch.memory // (some * per_output + activation_bytes(flat, x)))
@@ -112,11 +112,10 @@ def _weighted(flat: Flat, gradients: list[Array]) -> list[Array]:
 def _block(sketch: Sketch, problem: Problem, x1: PyTree, x2: PyTree | None, outputs: AbstractOutputs) -> Array:
     first = sketched_gradients(sketch, problem, x1)
     second = first if x2 is None else sketched_gradients(sketch, problem, x2)
-    return outputs.contract(first, second, jnp.ones((), first.dtype))
+    return outputs.contract(first, second)
 
 
 @eqx.filter_jit
 def _diagonal(sketch: Sketch, problem: Problem, x: PyTree, outputs: AbstractOutputs) -> Array:
     gradients = sketched_gradients(sketch, problem, x)
-    one = jnp.ones((), gradients.dtype)
-    return jax.vmap(lambda g: outputs.contract(g[None], g[None], one)[0, 0])(gradients)
+    return outputs.contract_each(gradients, gradients)

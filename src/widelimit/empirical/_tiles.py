@@ -26,57 +26,95 @@ def balanced(n: int, most: int) -> int:
 
 def tiles(
     rows: Callable[[PyTree], Any],
-    columns: Callable[[PyTree], Any] | None,
-    pair: Callable[[Any, Any], PyTree],
-    batches: tuple[PyTree, PyTree | None],
+    columns: Callable[[PyTree], Any],
+    pair: Callable[[Any, Any], Array],
+    batches: tuple[PyTree, PyTree],
     sizes: tuple[int, int],
-) -> PyTree:
+) -> Array:
     r"""Return ``pair(rows(x), columns(x'))`` for all pairs of examples.
 
     Parameters
     ----------
     rows, columns
-        What is needed of a block of the first and of the second batch; ``columns=None`` for ``rows``.
+        What is needed of a block of the first and of the second batch.
     pair
-        From these, a pytree of blocks of shapes (b1, b2, \*o) or, for no second axis of outputs, likewise.
+        From these, a tile of shape (b1, b2, \*o).
     batches
-        The two batches; None for the first one again. Then, for ``columns=None``, the matrix is taken to be symmetric
-        under exchange of the examples and of two output axes, and only half of its tiles are computed.
+        The two batches.
     sizes
+        Examples in a block of each.
+
+    Returns
+    -------
+    Array
+        Shape (n1, n2, \*o).
+    """
+    (x1, x2), (b1, b2) = batches, sizes
+    n1, n2 = length(x1), length(x2)
+    if b1 == n1 and b2 == n2:
+        return pair(rows(x1), columns(x2))
+
+    def tile(first: Any, j: Array | int) -> Array:
+        return pair(first, columns(_block(x2, j, b2)))
+
+    def row(out: Array, i: Array) -> tuple[Array, None]:
+        first = rows(_block(x1, i, b1))
+
+        def cell(out: Array, j: Array) -> tuple[Array, None]:
+            return _write(out, tile(first, j), i * b1, j * b2), None
+
+        return lax.scan(cell, out, jnp.arange(-(-n2 // b2)))[0], None
+
+    shape = jax.eval_shape(lambda: tile(rows(_block(x1, 0, b1)), 0))
+    out = jnp.zeros((n1, n2, *shape.shape[2:]), shape.dtype)
+    return lax.scan(row, out, jnp.arange(-(-n1 // b1)))[0]
+
+
+def mirrored_tiles(
+    rows: Callable[[PyTree], Any],
+    mirror: Callable[[Array], Array],
+    pair: Callable[[Any, Any], Array],
+    x: PyTree,
+    size: int,
+) -> Array:
+    r"""Return ``pair(rows(x), rows(x'))`` for all pairs of one batch, half of the tiles as mirror images.
+
+    Parameters
+    ----------
+    rows, pair
+        As for `tiles`.
+    mirror
+        The tile of (x', x) from that of (x, x').
+    x
+        The batch.
+    size
         Examples in a block.
 
     Returns
     -------
-    PyTree
-        Arrays of shapes (n1, n2, \*o).
+    Array
+        Shape (n, n, \*o).
     """
-    x1, second = batches
-    x2 = x1 if second is None else second
-    symmetric = second is None and columns is None
-    make = rows if columns is None else columns
-    (n1, n2), (b1, b2) = (length(x1), length(x2)), sizes
-    if b1 == n1 and b2 == n2:
-        first = rows(x1)
-        return pair(first, first if symmetric else make(x2))
+    n = length(x)
+    if size == n:
+        first = rows(x)
+        return pair(first, first)
 
-    def tile(first: Any, j: Array) -> PyTree:
-        return pair(first, make(_block(x2, j, b2)))
+    def tile(first: Any, j: Array | int) -> Array:
+        return pair(first, rows(_block(x, j, size)))
 
-    def row(out: PyTree, i: Array) -> tuple[PyTree, None]:
-        first = rows(_block(x1, i, b1))
+    def row(out: Array, i: Array) -> tuple[Array, None]:
+        first = rows(_block(x, i, size))
 
-        def cell(out: PyTree, j: Array) -> tuple[PyTree, None]:
-            if not symmetric:
-                return _write(out, tile(first, j), (i * b1, j * b2)), None
-            new = lax.cond(j < i, lambda: _read(out, (i * b1, j * b1), b1), lambda: tile(first, j))
-            out = _write(out, new, (i * b1, j * b1))
-            return _write(out, jax.tree.map(exchanged, new), (j * b1, i * b1)), None
+        def cell(out: Array, j: Array) -> tuple[Array, None]:
+            new = lax.cond(j < i, lambda: _read(out, i * size, j * size, size), lambda: tile(first, j))
+            return _write(_write(out, new, i * size, j * size), mirror(new), j * size, i * size), None
 
-        return lax.scan(cell, out, jnp.arange(-(-n2 // b2)))[0], None
+        return lax.scan(cell, out, jnp.arange(-(-n // size)))[0], None
 
-    shapes = jax.eval_shape(lambda: tile(rows(_block(x1, 0, b1)), jnp.asarray(0)))
-    out = jax.tree.map(lambda s: jnp.zeros((n1, n2, *s.shape[2:]), s.dtype), shapes)
-    return lax.scan(row, out, jnp.arange(-(-n1 // b1)))[0]
+    shape = jax.eval_shape(lambda: tile(rows(_block(x, 0, size)), 0))
+    out = jnp.zeros((n, n, *shape.shape[2:]), shape.dtype)
+    return lax.scan(row, out, jnp.arange(-(-n // size)))[0]
 
 
 def by_blocks(fn: Callable[[PyTree], PyTree], x: PyTree, size: int) -> PyTree:
@@ -94,23 +132,14 @@ def by_blocks(fn: Callable[[PyTree], PyTree], x: PyTree, size: int) -> PyTree:
     return lax.scan(step, out, jnp.arange(-(-n // size)))[0]
 
 
-def exchanged(block: Array) -> Array:
-    """Return the block of the exchanged batches: examples transposed, and two axes of outputs with them."""
-    return jnp.swapaxes(block, 0, 1) if block.ndim != 4 else jnp.transpose(block, (1, 0, 3, 2))
-
-
 def _block(x: PyTree, i: Array | int, size: int) -> PyTree:
     # The slice is moved back by itself where it would pass the end.
     return jax.tree.map(lambda a: lax.dynamic_slice_in_dim(a, i * size, size), x)
 
 
-def _write(out: PyTree, new: PyTree, start: tuple[Array, Array]) -> PyTree:
-    zero = jnp.zeros_like(start[0])
-    return jax.tree.map(lambda o, a: lax.dynamic_update_slice(o, a, (*start, *[zero] * (o.ndim - 2))), out, new)
+def _write(out: Array, new: Array, i: Array, j: Array) -> Array:
+    return lax.dynamic_update_slice(out, new, (i, j, *[jnp.zeros_like(i)] * (out.ndim - 2)))
 
 
-def _read(out: PyTree, start: tuple[Array, Array], size: int) -> PyTree:
-    zero = jnp.zeros_like(start[0])
-    return jax.tree.map(
-        lambda o: lax.dynamic_slice(o, (*start, *[zero] * (o.ndim - 2)), (size, size, *o.shape[2:])), out
-    )
+def _read(out: Array, i: Array, j: Array, size: int) -> Array:
+    return lax.dynamic_slice(out, (i, j, *[jnp.zeros_like(i)] * (out.ndim - 2)), (size, size, *out.shape[2:]))

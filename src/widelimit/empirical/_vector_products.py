@@ -15,7 +15,7 @@ from ._jacobian import jacobians, rated
 from ._method import AbstractMethod
 from ._outputs import AbstractOutputs
 from ._problem import Flat, Problem, flatten
-from ._size import activation_bytes, output_size
+from ._size import activation_bytes, output_size, parameter_bytes
 from ._tiles import balanced, by_blocks, length, tiles
 
 
@@ -50,7 +50,8 @@ def _block(memory: int, problem: Problem, x1: PyTree, x2: PyTree, outputs: Abstr
     def pair(x: PyTree, gradients: list[Array]) -> Array:
         return _reduced(outputs, jax.vmap(lambda x: jax.vmap(lambda g: _products(flat, x, g))(gradients))(x))
 
-    return tiles(lambda x: x, lambda x: rated(flat, jacobians(flat, x)), pair, (x1, x2), _sizes(memory, flat, x1, x2))
+    sizes = product_sizes(memory, flat, x1, x2)
+    return tiles(lambda x: x, lambda x: rated(flat, jacobians(flat, x)), pair, (x1, x2), sizes)
 
 
 @eqx.filter_jit
@@ -61,7 +62,7 @@ def _diagonal(memory: int, problem: Problem, x: PyTree, outputs: AbstractOutputs
         products = jax.vmap(lambda x, g: _products(flat, x, g))(x, rated(flat, jacobians(flat, x)))
         return _reduced(outputs, products[:, None])[:, 0]
 
-    return by_blocks(block, x, balanced(length(x), memory // _column_bytes(flat, x)))
+    return by_blocks(block, x, balanced(length(x), memory // column_bytes(flat, x)))
 
 
 def _products(flat: Flat, x: PyTree, gradients: list[Array]) -> Array:
@@ -75,28 +76,27 @@ def _products(flat: Flat, x: PyTree, gradients: list[Array]) -> Array:
 
 
 def _reduced(outputs: AbstractOutputs, full: Array) -> Array:
-    # Contracting with unit vectors hands the products to any kind of outputs: (n1, n2, o, o) in, its kind out.
-    o = full.shape[-1]
-    unit = jnp.eye(o, dtype=full.dtype)[None]
-    one = jnp.ones((), full.dtype)
-    entry = jax.vmap(jax.vmap(lambda m: outputs.contract(m[None], unit, one)[0, 0]))
-    return entry(full)
+    """Return all pairs of outputs (n, m, o, o) in the kind asked for: their contraction with unit vectors."""
+    n, m, o, _ = full.shape
+    unit = jnp.broadcast_to(jnp.eye(o, dtype=full.dtype), (n * m, o, o))
+    return jnp.reshape(outputs.contract_each(jnp.reshape(full, (n * m, o, o)), unit), (n, m, *outputs.shape(o)))
 
 
-def _sizes(memory: int, flat: Flat, x1: PyTree, x2: PyTree) -> tuple[int, int]:
+def product_sizes(memory: int, flat: Flat, x1: PyTree, x2: PyTree) -> tuple[int, int]:
+    """Return how many examples of each batch make a tile."""
     n1, n2 = length(x1), length(x2)
-    column, cell = _column_bytes(flat, x2), _cell_bytes(flat, x1)
+    column, cell = column_bytes(flat, x2), cell_bytes(flat, x1)
     second = balanced(n2, memory // (column + cell))
     return balanced(n1, (memory - second * column) // (second * cell)), second
 
 
-def _column_bytes(flat: Flat, x: PyTree) -> int:
+def column_bytes(flat: Flat, x: PyTree) -> int:
+    """Return an upper estimate of the bytes that the gradients of one example take while they are made and used."""
     outputs = output_size(flat, x)
-    parameters = sum(leaf.size * leaf.dtype.itemsize for leaf in flat.leaves)
-    return 2 * outputs * parameters + (1 + outputs) * activation_bytes(flat, x)
+    return 2 * outputs * parameter_bytes(flat) + (1 + outputs) * activation_bytes(flat, x)
 
 
-def _cell_bytes(flat: Flat, x: PyTree) -> int:
-    # The tangents of one example along the gradients of another, and its own activations.
+def cell_bytes(flat: Flat, x: PyTree) -> int:
+    """Return the bytes of the tangents of one example along the gradients of another, and of its activations."""
     outputs = output_size(flat, x)
     return (1 + outputs) * activation_bytes(flat, x) + outputs**2 * flat.leaves[0].dtype.itemsize

@@ -4,23 +4,23 @@ from typing import Any
 
 import equinox as eqx
 import jax
-import jax.numpy as jnp
 
 from .. import _check
 from .._precision import evaluate, result_dtype
-from .._typing import ApplyFn, Array, Params, PyTree
+from .._typing import ApplyFn, Params, PyTree
 from ..empirical import (
     AbstractMethod,
     AbstractOutputs,
-    JacobianContraction,
+    Auto,
     NTKOperator,
     Problem,
     Trace,
-    jacobian_parts,
+    flatten,
     ntk_operator,
     output_shapes,
     outputs_of,
     spread,
+    structured_parts,
     unflatten_block,
 )
 from ._base import AbstractKernel
@@ -60,7 +60,7 @@ class EmpiricalNTK(AbstractKernel):
     f: ApplyFn
     params: Params
     outputs: AbstractOutputs = Trace()
-    method: AbstractMethod = JacobianContraction()
+    method: AbstractMethod = Auto()
     learning_rates: PyTree = None
 
     def __check_init__(self) -> None:
@@ -80,13 +80,15 @@ class EmpiricalNTK(AbstractKernel):
         r"""Return the kernel of each input with itself: (n,), (n, \*s) or (n, \*s, \*s)."""
         return _ntk_diagonal(*spread(self.method, self.problem(), x), self.outputs)
 
-    def contributions(self, x1: Any, x2: Any = None) -> PyTree:
+    def contributions(self, x1: Any, x2: Any = None, *, memory: int = 2**30) -> PyTree:
         r"""Return the terms of the sum over parameters: which layer makes how much of the kernel.
 
         Parameters
         ----------
         x1, x2
             Batches; ``x2=None`` for ``x1`` again.
+        memory
+            Budget in bytes for gradients and what is needed to contract them.
 
         Returns
         -------
@@ -104,7 +106,8 @@ class EmpiricalNTK(AbstractKernel):
             x2 = _check.batch(x2, "x2")
             _check.same_batch(x1, x2)
         dtype = result_dtype(*jax.tree.leaves((x1, x2)))
-        return evaluate(_ntk_parts, self.problem(), x1, x2, self.outputs, compute=dtype, result=dtype)
+        _, problem, x1, x2 = spread(self.method, self.problem(), x1, x2)
+        return evaluate(_ntk_parts, problem, x1, x2, self.outputs, memory, compute=dtype, result=dtype)
 
     def operator(self, x1: Any, x2: Any = None, *, memory: int = 2**30) -> NTKOperator:
         """Return the kernel matrix of two batches as a linear operator, never formed; see `ntk_operator`."""
@@ -156,11 +159,12 @@ def _ntk_diagonal(method: AbstractMethod, problem: Problem, x: PyTree, outputs: 
 
 
 @eqx.filter_jit
-def _ntk_parts(problem: Problem, x1: PyTree, x2: PyTree, outputs: AbstractOutputs) -> PyTree:
+def _ntk_parts(problem: Problem, x1: PyTree, x2: PyTree, outputs: AbstractOutputs, memory: int) -> PyTree:
     shapes = output_shapes(problem, x1)
     leaves, treedef = jax.tree.flatten(problem.params)
     blocks: list[Any] = [None] * len(leaves)
-    for i, part in jacobian_parts(problem, x1, x2, outputs):
+    parts = structured_parts(problem, x1, x2, outputs, memory=memory)
+    for i, part in zip(flatten(problem).index, parts, strict=True):
         blocks[i] = unflatten_block(part, 2, shapes)
     return jax.tree.unflatten(treedef, blocks)
 
@@ -169,15 +173,10 @@ def _ntk_parts(problem: Problem, x1: PyTree, x2: PyTree, outputs: AbstractOutput
 def _nngp_block(f: ApplyFn, params: Params, x1: PyTree, x2: PyTree, outputs: AbstractOutputs) -> PyTree:
     first, shapes = outputs_of(f, params, x1)
     second, _ = (first, shapes) if x2 is None else outputs_of(f, params, x2)
-    return unflatten_block(_products(outputs, first, second), 2, shapes)
+    return unflatten_block(outputs.contract(first[:, :, None], second[:, :, None]), 2, shapes)
 
 
 @eqx.filter_jit
 def _nngp_diagonal(f: ApplyFn, params: Params, x: PyTree, outputs: AbstractOutputs) -> PyTree:
     out, shapes = outputs_of(f, params, x)
-    each = jax.vmap(lambda a: _products(outputs, a[None], a[None])[0, 0])(out)
-    return unflatten_block(each, 1, shapes)
-
-
-def _products(outputs: AbstractOutputs, a: Array, b: Array) -> Array:
-    return outputs.contract(a[:, :, None], b[:, :, None], jnp.ones((), a.dtype))
+    return unflatten_block(outputs.contract_each(out[:, :, None], out[:, :, None]), 1, shapes)
