@@ -130,7 +130,7 @@ class EnsembleFlow(eqx.Module):
 
     @property
     def max_learning_rate(self) -> Array:
-        r"""The largest stable step size: :math:`2/(s\,\lambda_{\max})`, with momentum :math:`2(1+m)/(s\,\lambda_{\max})`."""
+        r"""The largest stable step size, :math:`2/(s\,\lambda_{\max})`; with momentum 1 + m times that."""
         return largest_step(self.method, self.state, self.optimizer, self.scale)
 
 
@@ -239,7 +239,8 @@ def nngp_posterior(
     at :math:`t = \infty`, the default of ``at`` (Lee et al. 2018, arXiv 1711.00165). At finite times it is the ensemble
     of networks whose last layer alone is trained, each on targets with its own noise and with ridge
     :math:`\sigma^2` towards its initialisation (Matthews et al. 2017, "Sample-then-optimize posterior sampling"):
-    mean :math:`K(x, X)(K+\sigma^2I)^{-1}(I - e^{-(K+\sigma^2I)t})\,y`, and in the covariance :math:`I - e^{-2(K+\sigma^2I)t}`.
+    with a factor :math:`I - e^{-(K+\sigma^2I)t}` after the inverse in the mean, and :math:`I - e^{-2(K+\sigma^2I)t}` in
+    the covariance.
 
     Parameters
     ----------

@@ -6,6 +6,8 @@ time this is conjugate gradients, and its limit the pseudo-inverse. One basis se
 
 from __future__ import annotations
 
+import functools
+
 import equinox as eqx
 import jax
 import jax.numpy as jnp
@@ -27,7 +29,7 @@ from ..solve import (
 from ._anyloss import AbstractLoss
 from ._loss import AbstractSquaredLoss
 from ._method import AbstractFlowMethod, Task, refuse_other_losses, squared_weights
-from ._ode import Ridged
+from ._ode import Ridged, ridged
 from ._optimizer import AbstractOptimizer
 
 
@@ -49,7 +51,7 @@ class Krylov(AbstractFlowMethod):
     max_iterations
         KrylovBasis vectors after which it gives up with a sentence.
     memory
-        Bytes for the bases; columns are taken in groups that fit.
+        Bytes for the bases; columns are taken in groups that fit, one at least.
     """
 
     tolerance: float = 1e-8
@@ -64,7 +66,7 @@ class Krylov(AbstractFlowMethod):
 
     def init(self, gram: AbstractGram, ridge: Scalar) -> Ridged:
         """Return the matrix and the ridge."""
-        return Ridged(gram, ridge)
+        return ridged(gram, ridge)
 
     def apply(self, state: Ridged, optimizer: AbstractOptimizer, scale: float, t: Array, v: Array) -> Array:
         """Return the filtered columns.
@@ -88,8 +90,11 @@ class Krylov(AbstractFlowMethod):
         if any(isinstance(leaf, Tracer) for leaf in jax.tree.leaves((state, optimizer, t, v))):
             raise ValueError("something is being traced and Krylov() decides by values; use method=Spectral().")
         n, k = v.shape
-        group = max(1, self.memory // (v.dtype.itemsize * n * min(n, 256)))
-        parts = [self._group(state, optimizer, scale, t, v[:, i : i + group]) for i in range(0, k, group)]
+        sizes = basis_sizes(min(n, self.max_iterations))
+        room = min(32, sizes[-1])
+        group = max(1, self.memory // (v.dtype.itemsize * n * room))
+        run = functools.partial(self._run, state, _Filter(optimizer, scale, jnp.asarray(t, v.dtype)))
+        parts = [p for i in range(0, k, group) for p in run(krylov_basis(v[:, i : i + group], room), sizes)]
         estimate = max(e for _, e, _ in parts)
         stats = {"iterations": max(m for _, _, m in parts), "estimate": estimate}
         result = Result.successful if estimate <= self.tolerance else Result.not_converged
@@ -107,20 +112,34 @@ class Krylov(AbstractFlowMethod):
         """Refuse losses that are not squared."""
         refuse_other_losses("Krylov", optimizer, loss)
 
-    def _group(
-        self, state: Ridged, optimizer: AbstractOptimizer, scale: float, t: Array, v: Array
-    ) -> tuple[Array, float, int]:
-        ridge = jnp.asarray(state.ridge, v.dtype)
-        last = min(v.shape[0], self.max_iterations)
-        basis, y, estimate = krylov_basis(v, min(32, last)), np.zeros(0), np.inf
-        times = jnp.asarray(t, v.dtype)
-        for size in basis_sizes(last):
-            basis = grow_basis(state.gram, ridge, basis, size)
-            y, estimate = _project(optimizer, scale, times, basis)
+    def _run(self, state: Ridged, phi: _Filter, basis: KrylovBasis, sizes: list[int]) -> list[tuple[Array, float, int]]:
+        """Return columns, error estimate and iterations, group by group; a group that outgrows the memory is halved."""
+        y, estimate = np.zeros(0), np.inf
+        for i, size in enumerate(sizes):
+            k, room, n = basis.vectors.shape
+            grown = k * 2 * room * n * basis.vectors.dtype.itemsize
+            if size >= room and k > 1 and grown > self.memory:
+                halves = _columns(basis, slice(k // 2)), _columns(basis, slice(k // 2, None))
+                return [part for half in halves for part in self._run(state, phi, half, sizes[i:])]
+            basis = grow_basis(state.gram, state.ridge, basis, size)
+            y, estimate = _project(phi, basis)
             if estimate <= self.tolerance:
                 break
         y = np.pad(y, [(0, 0)] * (y.ndim - 1) + [(0, basis.vectors.shape[1] - basis.size)])
-        return _assemble(jnp.asarray(y), basis.vectors), estimate, basis.size
+        return [(_assemble(jnp.asarray(y), basis.vectors), estimate, basis.size)]
+
+
+class _Filter(eqx.Module):
+    """The function of the matrix: an optimizer's response at given times, times the factor of the loss."""
+
+    optimizer: AbstractOptimizer
+    scale: float
+    t: Array
+
+
+def _columns(basis: KrylovBasis, which: slice) -> KrylovBasis:
+    vectors, diagonal, below, norms = (a[which] for a in basis[:4])
+    return KrylovBasis(vectors, diagonal, below, norms, basis.size)
 
 
 @jax.jit
@@ -129,17 +148,17 @@ def _assemble(y: Array, vectors: Array) -> Array:
     return jnp.einsum("k...m,kmn->...nk", y, vectors)
 
 
-def _project(optimizer: AbstractOptimizer, scale: float, t: Array, basis: KrylovBasis) -> tuple[np.ndarray, float]:
-    """Return coefficients (k, \\*times, m) in the basis, and the estimate of their relative error."""
+def _project(phi: _Filter, basis: KrylovBasis) -> tuple[np.ndarray, float]:
+    r"""Return coefficients (k, \*times, m) in the basis, and the estimate of their relative error."""
     size = basis.size
     values, vectors = tridiagonal_eigh(basis, size)
-    y = _coefficients(optimizer, scale, t, basis, values, vectors)
+    y = _coefficients(phi, basis, values, vectors)
     if (np.asarray(basis.below)[:, size - 1] == 0).all() or not np.isfinite(y).all():
         # The spaces are invariant and the result exact; or training diverges, which the caller reports.
         return y, 0.0
     earlier = max(1, 3 * size // 4)
     before = np.zeros_like(y)
-    before[..., :earlier] = _coefficients(optimizer, scale, t, basis, *tridiagonal_eigh(basis, earlier))
+    before[..., :earlier] = _coefficients(phi, basis, *tridiagonal_eigh(basis, earlier))
     error, whole = (_energy(a, values, vectors) for a in (y - before, y))
     return y, float(np.max(np.where(whole > 0, error / np.where(whole > 0, whole, 1), 0)))
 
@@ -151,21 +170,19 @@ def _energy(y: np.ndarray, values: np.ndarray, vectors: np.ndarray) -> np.ndarra
     return np.sqrt(np.sum(weights * modes**2, -1))
 
 
-def _coefficients(
-    optimizer: AbstractOptimizer, scale: float, t: Array, basis: KrylovBasis, values: np.ndarray, vectors: np.ndarray
-) -> np.ndarray:
+def _coefficients(phi: _Filter, basis: KrylovBasis, values: np.ndarray, vectors: np.ndarray) -> np.ndarray:
     k, size = values.shape
     n, room = basis.vectors.shape[-1], basis.diagonal.shape[1]
     cut = n * np.finfo(values.dtype).eps * np.abs(values).max(1, keepdims=True)
     # Padded to the room of the basis, so that compiled code serves several sizes.
     padded = np.zeros((k, room))
     padded[:, :size] = np.where(values > cut, values, 0)
-    phi = np.asarray(_response(optimizer, scale, t[..., None], jnp.asarray(padded.ravel())))
-    phi = np.moveaxis(np.reshape(phi, (*t.shape, k, room))[..., :size], -2, 0)
+    weights = np.reshape(_response(phi, jnp.asarray(padded.ravel())), (*phi.t.shape, k, room))
+    weights = np.moveaxis(weights[..., :size], -2, 0)
     first = np.asarray(basis.norms)[:, None] * vectors[:, 0, :]
-    return np.einsum("kmj,k...j->k...m", vectors, phi * np.reshape(first, (k, *[1] * t.ndim, size)))
+    return np.einsum("kmj,k...j->k...m", vectors, weights * np.reshape(first, (k, *[1] * phi.t.ndim, size)))
 
 
 @eqx.filter_jit
-def _response(optimizer: AbstractOptimizer, scale: float, t: Array, eigenvalues: Array) -> Array:
-    return scale * optimizer.response(scale * eigenvalues, t)
+def _response(phi: _Filter, eigenvalues: Array) -> Array:
+    return phi.scale * phi.optimizer.response(phi.scale * eigenvalues, phi.t[..., None])

@@ -33,7 +33,8 @@ class LearningModes(eqx.Module):
     shares
         Share of the target's square in each mode, (N,), summed over outputs; they sum to one.
     rates
-        Decay of the residual per unit of time or per step, (N,): zero where nothing is learned, negative where it grows.
+        Decay of the residual per unit of time or per step, (N,): zero where nothing is learned, negative where it
+        grows.
     times
         Time, or number of steps as a real number, until a residual has shrunk to each fraction, (len(fractions), N);
         infinite for modes that are not learned.
@@ -94,8 +95,9 @@ def learning_modes(
     dtype, scale = result_dtype(ntk, target), loss.scale(target.size)
 
     def modes(ntk: Array, target: Array, optimizer: AbstractOptimizer) -> LearningModes:
-        parts = _modes(ntk, target, optimizer, scale, fractions)
-        return LearningModes(*parts[:2], parts[2][:, 0] if vector else parts[2], *parts[3:], fractions)
+        values, vectors, coefficients, shares, rates, times = _modes(ntk, target, optimizer, scale, fractions)
+        coefficients = coefficients[:, 0] if vector else coefficients
+        return LearningModes(values, vectors, coefficients, shares, rates, times, fractions)
 
     return evaluate(modes, ntk, target, optimizer, compute=jnp.float64, result=dtype)
 

@@ -21,8 +21,9 @@ DOUBLINGS = 62
 
 
 class Momentum(AbstractOptimizer):
-    r"""Discrete steps with heavy-ball momentum (Polyak 1964): :math:`v \leftarrow m v - \eta\nabla L`, then
-    :math:`\theta \leftarrow \theta + v`, from :math:`v = 0`. The time is the number of steps.
+    r"""Discrete steps with heavy-ball momentum (Polyak 1964); the time is the number of steps.
+
+    .. math:: v_{k+1} = m\,v_k - \eta\nabla L(\theta_k),\qquad \theta_{k+1} = \theta_k + v_{k+1},\qquad v_0 = 0
 
     The residual of a mode obeys :math:`\rho_{k+1} = (1 + m - \eta\lambda)\rho_k - m\,\rho_{k-1}`. Stable for
     :math:`\eta < 2(1+m)/\lambda_{\max}`; ``Momentum(learning_rate, 0.0)`` is `GradientDescent`.
@@ -82,11 +83,11 @@ class Momentum(AbstractOptimizer):
 
 
 class MomentumFlow(AbstractOptimizer):
-    r"""The ODE of momentum, with the number of steps as its time, which need not be whole:
+    r"""The ODE of momentum, with the number of steps as its time, which need not be whole.
 
-    .. math:: \ddot\theta = -(1-m)\,\dot\theta - \eta\nabla L
+    .. math:: \ddot\theta = -(1-m)\,\dot\theta - \eta\nabla L,\qquad \dot\theta_0 = 0
 
-    from rest. In the unit :math:`\tau = \sqrt\eta\,t` it reads :math:`f'' = \frac{m-1}{\sqrt\eta}f' - \Theta\nabla L`,
+    In the unit :math:`\tau = \sqrt\eta\,t` it reads :math:`f'' = \frac{m-1}{\sqrt\eta}f' - \Theta\nabla L`,
     as in neural-tangents. It follows `Momentum` while :math:`\eta\lambda \ll 1` and :math:`1 - m \ll 1`.
 
     Parameters
@@ -156,7 +157,7 @@ def _with_limit(learned: Array, finite: Array, eigenvalues: Array, stable: Array
 
 
 def _power(base: tuple[Array, Array], k: Array) -> Array:
-    """Return the first component of the map's k-th power at zero, for k (\\*times, 1) and maps (2, 2, n), (2, n)."""
+    r"""Return the first component of the map's k-th power at zero, for k (\*times, 1) and maps (2, 2, n), (2, n)."""
     most = jnp.max(k)
     shape = jnp.broadcast_shapes(k.shape, base[1].shape[1:])
     result = jnp.zeros((2, *shape), base[1].dtype)
@@ -169,7 +170,7 @@ def _power(base: tuple[Array, Array], k: Array) -> Array:
         result = jnp.where(jnp.floor(k / size) % 2 == 1, further, result)
         # Powers that nobody asks for are not formed: they might overflow.
         needed = 2 * size <= most
-        base = tuple(jnp.where(needed, a, 0) for a in base)
+        base = jnp.where(needed, base[0], 0), jnp.where(needed, base[1], 0)
         return _compose(base, base), result
 
     return jax.lax.fori_loop(0, DOUBLINGS, double, (base, result))[1][0]

@@ -70,7 +70,7 @@ class NetworkFlow(eqx.Module):
 
     @property
     def max_learning_rate(self) -> Array:
-        r"""The largest stable step size: :math:`2/(c\,\lambda_{\max})`, with momentum :math:`2(1+m)/(c\,\lambda_{\max})`.
+        r"""The largest stable step size, :math:`2/(c\,\lambda_{\max})`; with momentum 1 + m times that.
 
         For a squared loss :math:`c = s`. For other losses c is the loss's bound on its second derivative (s/2 for
         `CrossEntropy`), so that smaller steps are stable everywhere, and larger ones may be.

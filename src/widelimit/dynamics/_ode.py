@@ -1,4 +1,4 @@
-r"""Training with any loss: the weights :math:`\alpha` of :math:`f = f_0 + \Theta\alpha` obey
+r"""Training with any loss, through the weights :math:`\alpha` of :math:`f = f_0 + \Theta\alpha`.
 
 .. math:: \dot\alpha = -\frac{\partial L}{\partial f}(f_0 + \Theta\alpha) - s r\alpha
 
@@ -30,6 +30,11 @@ class Ridged(NamedTuple):
     ridge: Scalar
 
 
+def ridged(gram: AbstractGram, ridge: Scalar) -> Ridged:
+    """Return the pair in one dtype."""
+    return Ridged(gram, jnp.asarray(ridge, gram.diagonal().dtype))
+
+
 class ODE(AbstractFlowMethod):
     r"""By an adaptive ODE solver of diffrax: any loss, under `GradientFlow` or `MomentumFlow`, at finite times.
 
@@ -46,14 +51,14 @@ class ODE(AbstractFlowMethod):
         whose steps solve systems in all (example, output) entries.
     """
 
-    rtol: float = 1e-9
+    rtol: float = 1e-10
     atol: float = 1e-12
     max_steps: int = 100_000
     solver: Any = None
 
     def init(self, gram: AbstractGram, ridge: Scalar) -> Ridged:
         """Return the matrix and the ridge."""
-        return Ridged(gram, ridge)
+        return ridged(gram, ridge)
 
     def apply(self, state: Ridged, optimizer: AbstractOptimizer, scale: float, t: Array, v: Array) -> Array:
         """Return the columns by integration of the linear equation."""
@@ -81,7 +86,7 @@ class ODE(AbstractFlowMethod):
         if not isinstance(ok, Tracer) and not bool(ok):
             raise ValueError(
                 f"the ODE solver did not reach t = {np.max(t)} in {self.max_steps} steps at rtol {self.rtol}; use "
-                "ODE(solver=diffrax.Kvaerno5()) for a stiff problem, looser tolerances, more max_steps, or a shorter time."
+                "ODE(solver=diffrax.Kvaerno5()) for a stiff problem, looser tolerances or more max_steps."
             )
         return out
 
@@ -94,7 +99,7 @@ class Steps(AbstractFlowMethod):
 
     def init(self, gram: AbstractGram, ridge: Scalar) -> Ridged:
         """Return the matrix and the ridge."""
-        return Ridged(gram, ridge)
+        return ridged(gram, ridge)
 
     def apply(self, state: Ridged, optimizer: AbstractOptimizer, scale: float, t: Array, v: Array) -> Array:
         """Return the columns after ``t`` steps of the linear equation."""
@@ -169,8 +174,9 @@ def _integrate(method: ODE, push: Any, optimizer: AbstractOptimizer, t: Array, l
     # A time of zero alone would leave nothing to integrate.
     end = jnp.where(times[-1] > 0, times[-1], 1)
 
-    def field(t: Array, y: tuple, args: Any) -> tuple:  # noqa: ARG001
-        return optimizer.advance(*y, push(y[0]))
+    def field(t: Any, y: Any, args: Any) -> Any:  # noqa: ARG001
+        weights, velocity = y
+        return optimizer.advance(weights, velocity, push(weights))
 
     solution = diffrax.diffeqsolve(
         diffrax.ODETerm(field),

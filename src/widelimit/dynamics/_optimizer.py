@@ -16,8 +16,8 @@ class AbstractOptimizer(eqx.Module):
 
     .. math:: \phi_t(\lambda) = \frac{1 - \rho_t(\lambda)}{\lambda},
 
-    so that :math:`f_t(x) = f_0(x) + \Theta(x, X)\,\phi_t(\Theta)\,(y - f_0(X))`. For any loss it is the law by which the
-    weights :math:`\alpha` of :math:`f = f_0 + \Theta\alpha` move under a push :math:`-\partial L/\partial f`.
+    so that :math:`f_t(x) = f_0(x) + \Theta(x, X)\,\phi_t(\Theta)\,(y - f_0(X))`. For any loss it is the law by which
+    the weights :math:`\alpha` of :math:`f = f_0 + \Theta\alpha` move under a push :math:`-\partial L/\partial f`.
     """
 
     @property

@@ -1,6 +1,6 @@
-r"""Lanczos: an orthonormal basis of a Krylov space in which a symmetric matrix is tridiagonal,
+r"""Lanczos: an orthonormal basis of a Krylov space, in which a symmetric matrix is tridiagonal.
 
-.. math:: A\,Q_m = Q_m T_m + \beta_m q_{m+1} e_m^\top,\qquad q_1 = v/\|v\|,
+.. math:: A\,Q_m = Q_m T_m + \beta_m q_{m+1} e_m^\top,\qquad q_1 = v/\|v\|
 
 for many starting vectors at once, so that one pass over the matrix serves them all. Every new vector is made
 orthogonal to all earlier ones, twice. A space that stops growing is invariant: from there on vectors are zero.
@@ -60,8 +60,9 @@ def grow_basis(gram: AbstractGram, ridge: Scalar, basis: KrylovBasis, size: int)
         vectors = jnp.pad(vectors, ((0, 0), (0, more), (0, 0)))
         diagonal, below = (jnp.pad(a, ((0, 0), (0, more))) for a in (diagonal, below))
     # As arrays, the sizes compile once.
-    grown = _extend(gram, ridge, (vectors, diagonal, below), jnp.asarray(basis.size), jnp.asarray(size))
-    return KrylovBasis(*grown, basis.norms, size)
+    first, last = jnp.asarray(basis.size), jnp.asarray(size)
+    vectors, diagonal, below = _extend(gram, ridge, (vectors, diagonal, below), first, last)
+    return KrylovBasis(vectors, diagonal, below, basis.norms, size)
 
 
 @eqx.filter_jit
@@ -113,7 +114,7 @@ def largest_eigenvalue(gram: AbstractGram, *, tolerance: float = 1e-10, max_iter
     n, _ = gram.shape
     dtype = gram.diagonal().dtype
     basis = krylov_basis(jax.random.normal(jax.random.key(0), (n, 1), dtype), min(n, 32))
-    last = min(n, max_iterations)
+    last, top, error = min(n, max_iterations), 0.0, float("inf")
     for size in basis_sizes(last):
         basis = grow_basis(gram, jnp.zeros((), dtype), basis, size)
         values, vectors = tridiagonal_eigh(basis, size)
