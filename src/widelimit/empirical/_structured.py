@@ -6,7 +6,7 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 
-from .._typing import Array, Callable, PyTree
+from .._typing import Array, PyTree
 from ._blocks import all_pairs, each, pairs_with_itself
 from ._cost import Cost
 from ._features import Layout, features, inner, inner_each, layout

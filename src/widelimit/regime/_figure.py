@@ -112,6 +112,12 @@ def _velocity(axes: Axes, report: Report) -> None:
     along = report.along
     place = _steps(axes, along.steps)
     _positive_curves(axes, place, [(along.velocity, FINITE, "-", "")])
+    if report.predicted_velocity:
+        axes.plot([1.0], [report.predicted_velocity], "*", color=INFINITE, ms=10)
+        axes.annotate(
+            r"$d\Theta/dt$ at the start", (1.0, report.predicted_velocity), xytext=(8, 0), textcoords="offset points",
+            fontsize=8.5, color=INFINITE, va="center",
+        )  # fmt: skip
     axes.set(title="Kernel velocity", ylabel=r"$\|\Theta_t-\Theta_s\|/\|\Theta_0\|$ per step")
 
 

@@ -24,7 +24,7 @@ import numpy as np
 from .._precision import evaluate
 from .._typing import ApplyFn, Array, Params, PyTree
 from ..dynamics import AbstractLoss, AbstractSquaredLoss
-from ..empirical import Full
+from ..empirical import Full, flow_direction, kernel_velocity
 from ..kernels import EmpiricalNTK
 from ._run import Model, columns, spread
 
@@ -56,6 +56,24 @@ def kernel_matrix(model: Model, params: Params, x1: PyTree, x2: PyTree = None) -
     theta = np.asarray(evaluate(block, params, x1, x2, compute=jnp.float64, result=None))
     n1, n2, o, _ = theta.shape
     return theta.swapaxes(1, 2).reshape(n1 * o, n2 * o)
+
+
+def predicted_velocity(model: Model, x: PyTree, loss: AbstractSquaredLoss | AbstractLoss) -> float:
+    r"""Return :math:`\|\dot\Theta\|/\|\Theta\|` at the start per unit of step size, to first order.
+
+    The first term of the neural tangent hierarchy (Huang & Yau 2019, arXiv 1909.08156): one forward derivative of the
+    kernel along the direction of the first step.
+    """
+    return float(_relative_speed(model, x, loss))
+
+
+@eqx.filter_jit
+def _relative_speed(model: Model, x: PyTree, loss: AbstractSquaredLoss | AbstractLoss) -> Array:
+    f, rates = Columns(model.f), model.learning_rates
+    direction = flow_direction(f, model.params, model.x, model.y, loss.value, learning_rates=rates)
+    return kernel_velocity(
+        f, model.params, direction, x, outputs=Full(), learning_rates=rates
+    ).relative_speed
 
 
 def drift(theta: np.ndarray, start: np.ndarray) -> float:

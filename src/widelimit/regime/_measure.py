@@ -94,6 +94,7 @@ def measure(model: Model, train: AbstractTrainer, x_test: PyTree, features: Feat
         features=() if features is None else feature_changes(features, model.params, last, probe.x),
         explained=_explained(lane, last),
         laziness=_laziness(lane, along),
+        predicted_velocity=_predicted_velocity(lane),
         sweep=None,
         setting=_setting(lane, along),
     )
@@ -217,6 +218,13 @@ def _laziness(lane: _Lane, along: Along) -> Laziness | None:
     if not isinstance(loss, AbstractSquaredLoss) or not along.sharpness[0] > 0:
         return None
     return laziness(lane.model, float(np.sqrt(along.sharpness[0] / loss.scale(lane.model.y.size))))
+
+
+def _predicted_velocity(lane: _Lane) -> float | None:
+    rate = lane.rule.learning_rate
+    if rate is None or not lane.rule.plain:
+        return None
+    return _known(float(rate) * _kernels.predicted_velocity(lane.model, lane.probe.x, lane.rule.loss))
 
 
 def _setting(lane: _Lane, along: Along) -> dict[str, Any]:

@@ -163,6 +163,9 @@ class Report:
         Share of the learnt function that the initial kernel explains on ``x_test``, or None.
     laziness
         Chizat's :math:`\kappa`; None for a loss that is not squared, or a model whose outputs cannot move.
+    predicted_velocity
+        Relative kernel velocity of the first step to first order in the step size, by the neural tangent hierarchy; None
+        where the steps are not plain gradient descent.
     sweep
         Several widths, or None.
     setting
@@ -176,6 +179,7 @@ class Report:
     features: tuple[FeatureChange, ...]
     explained: float | None
     laziness: Laziness | None
+    predicted_velocity: float | None
     sweep: Sweep | None
     setting: dict[str, Any]
 
@@ -259,6 +263,7 @@ class Report:
             features=tuple(FeatureChange(**d) for d in document["features"]),
             explained=document["explained"],
             laziness=None if document["laziness"] is None else Laziness(**document["laziness"]),
+            predicted_velocity=document["predicted_velocity"],
             sweep=None if sweep is None else _sweep(sweep),
             setting=document["setting"],
         )

@@ -72,6 +72,7 @@ def _moved(report: Report) -> str:
         ("kernel |Θ_T − Θ_0| / |Θ_0|", number(_last(along.drift))),
         ("its rotation, 1 − cos(Θ_T, Θ_0)", number(_last(along.rotation))),
         ("kernel velocity per step, first, last", _pair(along.velocity[1:])),
+        ("  predicted by dΘ/dt at the start", number(report.predicted_velocity)),
         ("kernel–target alignment", _pair(along.alignment)),
         ("  centred", _pair(along.centred_alignment)),
     ]
