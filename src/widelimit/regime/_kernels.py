@@ -71,9 +71,7 @@ def predicted_velocity(model: Model, x: PyTree, loss: AbstractSquaredLoss | Abst
 def _relative_speed(model: Model, x: PyTree, loss: AbstractSquaredLoss | AbstractLoss) -> Array:
     f, rates = Columns(model.f), model.learning_rates
     direction = flow_direction(f, model.params, model.x, model.y, loss.value, learning_rates=rates)
-    return kernel_velocity(
-        f, model.params, direction, x, outputs=Full(), learning_rates=rates
-    ).relative_speed
+    return kernel_velocity(f, model.params, direction, x, outputs=Full(), learning_rates=rates).relative_speed
 
 
 def drift(theta: np.ndarray, start: np.ndarray) -> float:
