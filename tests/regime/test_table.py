@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 import widelimit as wl
+from widelimit.arch import MeanField, MuP
 from widelimit.dynamics import MeanSquares
 from widelimit.regime import GradientDescentTrainer, Regime, diagnose, scale_output, sharpness
 
@@ -20,12 +21,12 @@ Y = Y / Y.std()
 KERNEL, FEATURES, BETWEEN = Regime.KERNEL, Regime.FEATURE_LEARNING, Regime.INTERMEDIATE
 
 
-def dense(width, depth=2, activation=wl.Erf):
-    """Return the start of a fully connected network in the NTK parameterization."""
+def dense(width, depth=2, activation=wl.Erf, parameterization=wl.NTKParameterization()):
+    """Return the start of a fully connected network."""
     layers = []
     for _ in range(depth):
-        layers += [wl.Dense(width, 1.5, 0.1), activation()]
-    net = wl.serial(*layers, wl.Dense(1, 1.5, 0.1))
+        layers += [wl.Dense(width, 1.5, 0.1, parameterization), activation()]
+    net = wl.serial(*layers, wl.Dense(1, 1.5, 0.1, parameterization))
     return lambda key: (net, net.init(key, (3,)))
 
 
@@ -91,9 +92,12 @@ class Case:
 CASES = {
     "wide": Case(dense(512), 1.0, {KERNEL}),
     "very wide": Case(dense(4096, depth=1), 1.0, {KERNEL}),
-    "wide, small step": Case(dense(512), 0.1, {KERNEL}),
+    "wide, small step": Case(dense(256), 0.1, {KERNEL}),
     "narrow": Case(dense(8), 1.0, {FEATURES}),
     "neither wide nor narrow": Case(dense(64), 1.0, {BETWEEN}),
+    "mean field, one hidden layer": Case(dense(512, depth=1, parameterization=MeanField()), 1.0, {FEATURES}),
+    "maximal update": Case(dense(64, parameterization=MuP()), 1.0, {FEATURES}),
+    "maximal update, four times as wide": Case(dense(256, parameterization=MuP()), 1.0, {FEATURES}),
     "catapult": Case(dense(256), 3.0, {Regime.CATAPULT}),
     "small catapult": Case(dense(256), 2.5, {Regime.CATAPULT}),
     "diverged": Case(dense(256), 8.0, {Regime.DIVERGED}),
@@ -107,7 +111,7 @@ CASES = {
     "deep and narrow": Case(dense(8, depth=6), 1.0, {FEATURES}),
     "linear model": Case(linear, 1.0, {KERNEL}),
     "deep linear, wide": Case(dense(256, 3, wl.Identity), 1.0, {KERNEL}),
-    "standard, wide, step of order 1/n": Case(standard(1024), 1.0, {KERNEL}),
+    "standard, wide, step of order 1/n": Case(standard(512), 1.0, {KERNEL}),
     "standard, narrow, large step": Case(standard(8), 1.5, {FEATURES}),
 }
 

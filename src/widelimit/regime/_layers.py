@@ -1,7 +1,7 @@
 r"""A model layer by layer: how far parameters moved, and how much of the kernel is theirs.
 
-A layer is what shares a path in the pytree of parameters but for its last key, such as a kernel and its bias. Where that
-leaves a single layer, every leaf is one.
+A layer is what shares a path in the pytree of parameters but for its last key, such as a kernel and its bias; a leaf at
+the top is a layer by itself. Where that leaves a single layer, every leaf is one.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ def layer_names(params: Params) -> list[str]:
     """Return the name of the layer of each floating leaf, in the order of ``jax.tree.leaves``."""
     moving = eqx.filter(params, eqx.is_inexact_array)
     paths = [tuple(_text(k) for k in path) for path, _ in jax.tree_util.tree_leaves_with_path(moving)]
-    groups = [path[:-1] for path in paths]
+    groups = [path[:-1] or path for path in paths]
     if len(set(groups)) == 1:
         groups = paths
     shared = 0

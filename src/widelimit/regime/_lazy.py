@@ -6,7 +6,7 @@ at the initial parameters, with norms of functions over the training entries: th
 fall of the loss is of this size, so :math:`\kappa \ll 1` is lazy (Chizat, Oyallon & Bach 2019, arXiv 1812.07956, eq. 2).
 :math:`\|Df\|^2 = \lambda_{\max}(\Theta_0)`. The operator norm of :math:`D^2f`, the largest
 :math:`\|D^2f[u, u]\|` over unit vectors, is bounded from below twice: along the direction of the first gradient step, and
-by ascent from there, :math:`u \leftarrow \nabla_u\tfrac12\|D^2f[u,u]\|^2` normalised. Parameters are measured in units of
+by ascent from there, :math:`u \leftarrow u + v/\|v\|` normalised, with :math:`v = \nabla_u\|D^2f[u,u]\|^2`. Parameters are measured in units of
 the root of their learning rates, as in the kernel.
 """
 
@@ -164,8 +164,8 @@ def _second(model: Model, rates: PyTree, iterations: Array) -> tuple[Array, Arra
     def ascend(_: Array, carry: tuple[Params, Array]) -> tuple[Params, Array]:
         u, best = carry
         value, slope = jax.value_and_grad(lambda u: jnp.sum(second(u) ** 2))(u)
-        # At a stationary point the slope is along u; where it vanishes, u stays.
-        new = jax.tree.map(lambda a, b: jnp.where(norm(slope) > 0, a, b), unit(slope), u)
+        # Half the step of the power method, which would swap between two points; <slope, u> is never negative.
+        new = unit(jax.tree.map(lambda a, b: a + b, unit(slope), u))
         return new, jnp.maximum(best, jnp.sqrt(value))
 
     f0, pull = jax.vjp(out, zero)

@@ -79,8 +79,19 @@ def pick(model: Model, entries: int) -> Probe:
     return Probe(*jax.tree.map(lambda a: a[chosen], (model.x, model.y)), False)
 
 
-def measure(model: Model, train: AbstractTrainer, x_test: PyTree, features: FeatureFn | None, entries: int) -> Report:
-    """Train, and measure everything but the sweep over widths; the verdict is left open."""
+def measure(
+    model: Model,
+    train: AbstractTrainer,
+    x_test: PyTree,
+    features: FeatureFn | None,
+    entries: int,
+    *,
+    brief: bool = False,
+) -> Report:
+    """Train, and measure everything but the sweep over widths; the verdict is left open.
+
+    With ``brief`` layers and the predicted velocity, which need further derivatives, are left out.
+    """
     run, probe = train.run(model), pick(model, entries)
     theta = _kernels.kernel_matrix(model, model.params, probe.x)
     cross = theta if x_test is None else _kernels.kernel_matrix(model, model.params, x_test, probe.x)
@@ -90,11 +101,11 @@ def measure(model: Model, train: AbstractTrainer, x_test: PyTree, features: Feat
         verdict=UNDECIDED,
         training=_training(train.rule(), run),
         along=along,
-        layers=_layers(model, last, probe.x),
+        layers=() if brief else _layers(model, last, probe.x),
         features=() if features is None else feature_changes(features, model.params, last, probe.x),
         explained=_explained(lane, last),
         laziness=_laziness(lane, along),
-        predicted_velocity=_predicted_velocity(lane),
+        predicted_velocity=None if brief else _predicted_velocity(lane),
         sweep=None,
         setting=_setting(lane, along),
     )

@@ -108,7 +108,7 @@ def _gap(numbers: Numbers) -> float:
 def _one(variant: Variant, data: tuple[Any, Any, Any], train: AbstractTrainer, entries: int) -> tuple[float, ...]:
     x, y, x_test = data
     model, x_test = prepare(variant.f, variant.params, (x, y), train, x_test, variant.learning_rates)
-    report = measure(model, train, x_test, variant.features, entries)
+    report = measure(model, train, x_test, variant.features, entries, brief=True)
     numbers = report.numbers()
     return (
         numbers.drift if numbers.finite else np.nan,
