@@ -150,7 +150,7 @@ def two_layers(params, x):
      (4.5, Regime.DIVERGED, None)],
 )  # fmt: skip
 def test_catapult_of_one_sample(step, regime, left):
-    """The sharpness that is left is that of 6 simulated seeds of the model at n = 4096 (arXiv 2003.02218, section 2)."""
+    """The share of the sharpness that is left is that of 6 simulated seeds of the model at n = 4096."""
     keys = jax.random.split(jax.random.key(3))
     params = {"u": jax.random.normal(keys[0], (1, 4096)), "v": jax.random.normal(keys[1], (4096, 1))}
     x, y = np.ones((1, 1)), np.zeros((1, 1))

@@ -170,8 +170,8 @@ def sharpness(
 ) -> float:
     r"""Return the largest eigenvalue of :math:`J^\top HJ`, so that 2 over it is the largest stable step at the start.
 
-    :math:`J` is the derivative of the outputs in the parameters, :math:`H` that of the loss in the outputs, twice. For a
-    squared loss of scale s it is :math:`s\,\lambda_{\max}(\Theta)`. By power iteration, without forming a matrix.
+    :math:`J` is the derivative of the outputs in the parameters, :math:`H` the second one of the loss in the outputs. For
+    a squared loss of scale s it is :math:`s\,\lambda_{\max}(\Theta)`. By power iteration, without forming a matrix.
 
     Parameters
     ----------

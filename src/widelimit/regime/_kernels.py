@@ -1,6 +1,6 @@
 r"""The kernel of a model along its training run.
 
-.. math:: \Theta_t(x, x') = \sum_\theta \eta_\theta\,\partial_\theta f(x; \theta_t)\,\partial_\theta f(x'; \theta_t)^\top
+.. math:: \Theta_t(x, x') = \sum_\theta\eta_\theta\,\partial_\theta f(x;\theta_t)\,\partial_\theta f(x';\theta_t)^\top
 
 on (example, output) entries, in float64. Drift, direction and alignment are
 
@@ -8,8 +8,8 @@ on (example, output) entries, in float64. Drift, direction and alignment are
           1 - \frac{\langle\Theta_t,\Theta_0\rangle}{\|\Theta_t\|\|\Theta_0\|},\qquad
           \frac{\langle K_t, yy^\top\rangle}{\|K_t\|\,\|yy^\top\|}
 
-with :math:`K_t` the mean over outputs of the diagonal blocks (Cristianini et al. 2001; Cortes et al. 2012, arXiv 1203.0550
-for the centred one; Fort et al. 2020, arXiv 2010.15110 for the kernel's motion).
+with :math:`K_t` the mean over outputs of the diagonal blocks (Cristianini et al. 2001; Cortes et al. 2012, arXiv
+1203.0550 for the centred one; Fort et al. 2020, arXiv 2010.15110 for the kernel's motion).
 """
 
 from __future__ import annotations

@@ -2,12 +2,12 @@ r"""Chizat's criterion of lazy training, and the output scale that moves it.
 
 .. math:: \kappa = \|f_0 - y\|\,\frac{\|D^2 f\|}{\|Df\|^2}
 
-at the initial parameters, with norms of functions over the training entries: the relative change of :math:`Df` during the
-fall of the loss is of this size, so :math:`\kappa \ll 1` is lazy (Chizat, Oyallon & Bach 2019, arXiv 1812.07956, eq. 2).
-:math:`\|Df\|^2 = \lambda_{\max}(\Theta_0)`. The operator norm of :math:`D^2f`, the largest
-:math:`\|D^2f[u, u]\|` over unit vectors, is bounded from below twice: along the direction of the first gradient step, and
-by ascent from there, :math:`u \leftarrow u + v/\|v\|` normalised, with :math:`v = \nabla_u\|D^2f[u,u]\|^2`. Parameters are measured in units of
-the root of their learning rates, as in the kernel.
+at the initial parameters, with norms of functions over the training entries: the relative change of :math:`Df` during
+the fall of the loss is of this size, so :math:`\kappa \ll 1` is lazy (Chizat, Oyallon & Bach 2019, arXiv 1812.07956).
+:math:`\|Df\|^2 = \lambda_{\max}(\Theta_0)`. The operator norm of :math:`D^2f`, the largest :math:`\|D^2f[u, u]\|` over
+unit vectors, is bounded from below twice: along the direction of the first gradient step, and by ascent from there,
+:math:`u \leftarrow u + v/\|v\|` normalised, with :math:`v = \nabla_u\|D^2f[u,u]\|^2`. Parameters are measured in units
+of the root of their learning rates, as in the kernel.
 """
 
 from __future__ import annotations
@@ -70,7 +70,7 @@ class Laziness:
 
 
 class Scaled(eqx.Module):
-    r"""The model :math:`\alpha\,(f(\theta, x) - f(\theta_0, x))`, or :math:`\alpha f(\theta, x)`; see `scale_output`."""
+    r"""The model :math:`\alpha(f(\theta, x) - f(\theta_0, x))`, or :math:`\alpha f(\theta, x)`; see `scale_output`."""
 
     f: ApplyFn
     alpha: Array

@@ -164,7 +164,7 @@ class Report:
     laziness
         Chizat's :math:`\kappa`; None for a loss that is not squared, or a model whose outputs cannot move.
     predicted_velocity
-        Relative kernel velocity of the first step to first order in the step size, by the neural tangent hierarchy; None
+        Relative kernel velocity of the first step, to first order in the step size (neural tangent hierarchy); None
         where the steps are not plain gradient descent.
     sweep
         Several widths, or None.

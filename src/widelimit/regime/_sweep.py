@@ -1,8 +1,8 @@
 r"""The same training at several widths: how drift, gap and feature change go with width, beside the theory.
 
-With r the exponent of Yang & Hu (2021, arXiv 2011.14522): features move by :math:`n^{-r}`, and kernel and linearisation gap
-by between :math:`n^{-2r}` (leading order for :math:`r = 1/2`: Huang & Yau 2019, arXiv 1909.08156) and :math:`n^{-r}` (proven:
-Lee et al. 2019, arXiv 1902.06720). At r = 0 nothing falls with width.
+With r the exponent of Yang & Hu (2021, arXiv 2011.14522): features move by :math:`n^{-r}`, and kernel and linearisation
+gap by between :math:`n^{-2r}` (leading order for :math:`r = 1/2`: Huang & Yau 2019, arXiv 1909.08156) and :math:`n^{-r}`
+(proven: Lee et al. 2019, arXiv 1902.06720). At r = 0 nothing falls with width.
 """
 
 from __future__ import annotations
@@ -47,8 +47,8 @@ def sweep_widths(
     data: tuple[Any, Any, Any],
     train: AbstractTrainer,
     *,
-    theory: Theory,
-    entries: int,
+    theory: Theory = Theory(None, ""),
+    entries: int = 2048,
 ) -> Sweep:
     """Train one network per width and key, and fit power laws in width.
 

@@ -94,9 +94,9 @@ def _undetermined(n: Numbers, rules: Rules) -> str:
 
 def _catapult(n: Numbers, rules: Rules) -> str:  # noqa: ARG001
     return (
-        f"Catapult: with a step of {n.step:.2g}/λ, beyond the 2/λ up to which its linearisation is stable, the loss rose "
-        f"to {_times(n.spike)} its start and came down to {n.remaining:.1%} of it, while step times sharpness fell from "
-        f"{n.step:.2g} to {n.step_after:.2g}."
+        f"Catapult: with a step of {n.step:.2g}/λ, beyond the 2/λ up to which its linearisation is stable, the loss "
+        f"rose to {_times(n.spike)} its start and came down to {n.remaining:.1%} of it, while step times sharpness fell "
+        f"from {n.step:.2g} to {n.step_after:.2g}."
     )
 
 
@@ -119,8 +119,8 @@ def _intermediate(n: Numbers, rules: Rules) -> str:
     if n.drift >= rules.feature_drift:
         turned += ", so it changed in scale more than in direction"
     return (
-        f"Intermediate, neither a kernel machine nor clearly learning features: the kernel moved by {n.drift:.0%} of its "
-        f"norm and {turned}; the network {_gap_words(n)}."
+        f"Intermediate, neither a kernel machine nor clearly learning features: the kernel moved by {n.drift:.0%} of "
+        f"its norm and {turned}; the network {_gap_words(n)}."
     )
 
 
@@ -135,16 +135,13 @@ def _gap_words(n: Numbers) -> str:
 def _lazier(n: Numbers, rules: Rules) -> tuple[str, ...]:
     ratio = max(n.drift / rules.kernel_drift, 1.0)
     found = []
-    if n.slope is not None and n.slope[0] + 2 * n.slope[1] < 0:
-        factor = ratio ** (-1 / n.slope[0])
-        found.append(
-            f"Width, to be lazier: measured, the drift goes as width^({n.slope[0]:.2f} ± {n.slope[1]:.2f}), which would "
-            f"put it at {rules.kernel_drift:.0%} at about {_factor(factor)} the width."
-        )
-    elif n.slope is not None:
-        found.append(
-            f"Width, to be lazier: no clear fall; measured, the drift goes as width^({n.slope[0]:.2f} ± {n.slope[1]:.2f})."
-        )
+    if n.slope is not None:
+        measured = f"measured, the drift goes as width^({n.slope[0]:.2f} ± {n.slope[1]:.2f})"
+        if n.slope[0] + 2 * n.slope[1] < 0:
+            there = f"would be at {rules.kernel_drift:.0%} at about {_factor(ratio ** (-1 / n.slope[0]))} the width"
+            found.append(f"Width, to be lazier: {measured}, and {there}.")
+        else:
+            found.append(f"Width, to be lazier: no clear fall; {measured}.")
     elif n.r == 0:
         found.append("Width, to be lazier: no; in this parameterization (r = 0) the kernel moves at any width.")
     elif ratio > 1:
