@@ -71,8 +71,8 @@ class RaceConfig:
             arch.check_kernel_limit(self.architecture.build(1, 1))
         except ValueError as error:
             raise ValueError(
-                f"parameterization is {self.architecture.parameterization!r}: there is no kernel limit to race against. "
-                f"{error}"
+                f"parameterization is {self.architecture.parameterization!r}, which leaves no kernel limit to race "
+                f"against: {error}"
             ) from None
         for width in self.widths:
             _check.positive_int(width, "widths")
