@@ -49,17 +49,30 @@ def bind(eqn: Any, inputs: list) -> list:
     return list(out) if eqn.primitive.multiple_results else [out]
 
 
-def colours(jaxpr: core.Jaxpr, inputs: list[int]) -> dict:
-    """Return the colour of every variable, given those of the inputs."""
+def colours(jaxpr: Any, inputs: list[int]) -> dict:
+    """Return the colour of every variable, given those of the inputs.
+
+    Parameters that are repeated only to meet data, as a bias at all positions, meet it before they are repeated.
+    """
     found = dict.fromkeys(jaxpr.constvars, NEUTRAL)
     found.update(zip(jaxpr.invars, inputs, strict=True))
     for eqn in jaxpr.eqns:
         colour = max((found[v] for v in eqn.invars if not is_literal(v)), default=NEUTRAL)
         found.update(dict.fromkeys(eqn.outvars, colour))
+    kept = {v for e in jaxpr.eqns if found.get(_first(e)) == PARAMETER for v in e.invars if not is_literal(v)}
+    for eqn in jaxpr.eqns:
+        out = _first(eqn)
+        repeats = eqn.primitive.name == "broadcast_in_dim" and out.aval.size > eqn.invars[0].aval.size
+        if repeats and found[out] == PARAMETER and out not in kept:
+            found[out] = DATA
     return found
 
 
-def needed(jaxpr: core.Jaxpr, targets: list, given: dict) -> list:
+def _first(eqn: Any) -> Any:
+    return eqn.outvars[0] if eqn.outvars else None
+
+
+def needed(jaxpr: Any, targets: list, given: dict) -> list:
     """Return the equations that ``targets`` need, in order, when the variables in ``given`` are known."""
     wanted = {v for v in targets if not is_literal(v) and v not in given}
     chosen = []
@@ -72,11 +85,11 @@ def needed(jaxpr: core.Jaxpr, targets: list, given: dict) -> list:
 
 def live(closed: core.ClosedJaxpr) -> core.ClosedJaxpr:
     """Return the jaxpr without equations that its outputs do not need."""
-    jaxpr = closed.jaxpr
+    jaxpr: Any = closed.jaxpr
     return core.ClosedJaxpr(jaxpr.replace(eqns=needed(jaxpr, list(jaxpr.outvars), {})), closed.consts)
 
 
-def evaluate(jaxpr: core.Jaxpr, given: dict, targets: list) -> list:
+def evaluate(jaxpr: Any, given: dict, targets: list) -> list:
     """Return the values of ``targets``, evaluating only what they need beyond the known values ``given``."""
     values = dict(given)
     for eqn in needed(jaxpr, targets, given):
@@ -104,7 +117,7 @@ def inline(closed: core.ClosedJaxpr, inputs: list[int]) -> core.ClosedJaxpr:
     return jax.make_jaxpr(flat)(*[jax.ShapeDtypeStruct(v.aval.shape, v.aval.dtype) for v in closed.jaxpr.invars])
 
 
-def _inline(jaxpr: core.Jaxpr, consts: Any, args: Any, inputs: list[int]) -> tuple[list, list[int]]:
+def _inline(jaxpr: Any, consts: Any, args: Any, inputs: list[int]) -> tuple[list, list[int]]:
     values = dict(zip([*jaxpr.constvars, *jaxpr.invars], [*consts, *args], strict=True))
     colour = {**dict.fromkeys(jaxpr.constvars, NEUTRAL), **dict(zip(jaxpr.invars, inputs, strict=True))}
     for eqn in jaxpr.eqns:
@@ -141,7 +154,7 @@ def _inline_scan(eqn: Any, ins: list, tints: list[int]) -> list:
     consts, init, xs = scan_parts(eqn, ins)
     tints = [*tints[: len(consts)], *[DATA] * len(init), *tints[len(consts) + len(init) :]]
     body = inline(called(eqn), tints)
-    jaxpr = body.jaxpr
+    jaxpr: Any = body.jaxpr
     colour = colours(jaxpr, tints)
     const_vars, _, x_vars = scan_parts(eqn, list(jaxpr.invars))
     fixed = dict(zip([*jaxpr.constvars, *const_vars], [*body.consts, *consts], strict=True))
@@ -158,17 +171,21 @@ def _inline_scan(eqn: Any, ins: list, tints: list[int]) -> list:
         return evaluate(jaxpr, {**fixed, **dict(zip(still, slices, strict=True))}, stacked)
 
     before = jax.vmap(ahead)(list(still.values())) if stacked else []
+    # What only the work ahead needed is not carried through the steps.
+    rest = needed(jaxpr, list(jaxpr.outvars), dict.fromkeys(hoist))
+    used = {v for e in rest for v in e.invars if not is_literal(v)} | {v for v in jaxpr.outvars if not is_literal(v)}
+    through = [(v, x) for v, x in zip(x_vars, xs, strict=True) if v in used]
 
     def step(carry: list, slices: tuple[list, list]) -> tuple[list, list]:
-        given = {**fixed, **dict(zip([*x_vars, *stacked], [*slices[0], *slices[1]], strict=True))}
+        given = {**fixed, **dict(zip([*(v for v, _ in through), *stacked], [*slices[0], *slices[1]], strict=True))}
         given.update(zip(scan_parts(eqn, list(jaxpr.invars))[1], carry, strict=True))
         out = evaluate(jaxpr, given, list(jaxpr.outvars))
         return out[: len(carry)], out[len(carry) :]
 
-    carry, ys = rescan(eqn, step, init, (xs, before))
+    carry, ys = rescan(eqn, step, init, ([x for _, x in through], before))
     return [*carry, *ys]
 
 
-def _touches(jaxpr: core.Jaxpr, target: Any, given: set, inputs: set) -> bool:
+def _touches(jaxpr: Any, target: Any, given: set, inputs: set) -> bool:
     equations = needed(jaxpr, [target], dict.fromkeys(given))
     return any(v in inputs for e in equations for v in e.invars if not is_literal(v))

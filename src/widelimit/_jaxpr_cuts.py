@@ -7,7 +7,6 @@ y, and the operand h is returned beside the outputs. All other cuts are inputs t
 
 from typing import Any, NamedTuple
 
-import jax
 import jax.numpy as jnp
 from jax.extend import core
 
@@ -91,14 +90,14 @@ class Exposed(NamedTuple):
     ----------
     closed
         Its jaxpr.
-    count
+    leaves
         Number of leaves.
     cuts
         Its cuts.
     """
 
     closed: core.ClosedJaxpr
-    count: int
+    leaves: int
     cuts: list[Cut]
 
     def values(self, leaves: list[Array]) -> list[Array]:
@@ -107,9 +106,9 @@ class Exposed(NamedTuple):
 
     def scale(self, cut: Cut, leaves: list[Array]) -> Array | None:
         """Return the number by which the view of a cut multiplies its leaf, None for one."""
-        atoms = [] if cut.view is None else [*cut.view.factors, *cut.view.divisors]
-        if not atoms:
+        if cut.view is None or not (cut.view.factors or cut.view.divisors):
             return None
+        atoms = [*cut.view.factors, *cut.view.divisors]
         numbers = [jnp.reshape(jnp.asarray(v), ()) for v in self._from_leaves(leaves, atoms)]
         scale, count = jnp.ones((), self.closed.jaxpr.outvars[0].aval.dtype), len(cut.view.factors)
         for k, number in enumerate(numbers):
@@ -117,8 +116,8 @@ class Exposed(NamedTuple):
         return scale
 
     def _from_leaves(self, leaves: list[Array], targets: list) -> list[Array]:
-        jaxpr = self.closed.jaxpr
-        given = dict(zip([*jaxpr.constvars, *jaxpr.invars[: self.count]], [*self.closed.consts, *leaves], strict=True))
+        jaxpr: Any = self.closed.jaxpr
+        given = dict(zip([*jaxpr.constvars, *jaxpr.invars[: self.leaves]], [*self.closed.consts, *leaves], strict=True))
         return evaluate(jaxpr, given, targets)
 
     def uses(self) -> list[Use]:
@@ -132,11 +131,11 @@ class Exposed(NamedTuple):
 
     def run(self, values: list[Array], data: list[Array], shifts: list[Array]) -> tuple[Array, list[Array]]:
         """Return the output and the operand of each product, at values of the cuts and shifts of the products."""
-        jaxpr = self.closed.jaxpr
+        jaxpr: Any = self.closed.jaxpr
         given = dict(zip(jaxpr.constvars, self.closed.consts, strict=True))
-        given.update(zip(jaxpr.invars[self.count :], data, strict=True))
+        given.update(zip(jaxpr.invars[self.leaves :], data, strict=True))
         given.update((cut.variable, value) for cut, value in zip(self.cuts, values, strict=True))
-        tint = colours(jaxpr, [PARAMETER] * self.count + [DATA] * len(data))
+        tint = colours(jaxpr, [PARAMETER] * self.leaves + [DATA] * len(data))
         uses = self.uses()
         operands: dict[int, Array] = {}
         skip = {i for i, eqn in enumerate(jaxpr.eqns) if tint[eqn.outvars[0]] == PARAMETER}
@@ -156,7 +155,7 @@ def expose(fn: Callable, leaves: list, data: PyTree) -> Exposed:
     closed = trace(fn, leaves, data)
     tints = [PARAMETER] * len(leaves) + [DATA] * (len(closed.jaxpr.invars) - len(leaves))
     closed = live(inline(closed, tints))
-    jaxpr = closed.jaxpr
+    jaxpr: Any = closed.jaxpr
     tint = colours(jaxpr, tints)
     met: dict[Any, None] = {}
     for eqn in jaxpr.eqns:
@@ -172,7 +171,7 @@ def expose(fn: Callable, leaves: list, data: PyTree) -> Exposed:
     return Exposed(closed, len(leaves), cuts)
 
 
-def _roots(jaxpr: core.Jaxpr, count: int) -> dict:
+def _roots(jaxpr: Any, count: int) -> dict:
     roots = {v: frozenset([i]) for i, v in enumerate(jaxpr.invars[:count])}
     for eqn in jaxpr.eqns:
         found = frozenset().union(*(roots.get(v, frozenset()) for v in eqn.invars if not is_literal(v)))
@@ -180,7 +179,7 @@ def _roots(jaxpr: core.Jaxpr, count: int) -> dict:
     return roots
 
 
-def _products(jaxpr: core.Jaxpr, variable: Any, path: tuple[int, ...], skip: set[int]) -> list[Use] | None:
+def _products(jaxpr: Any, variable: Any, path: tuple[int, ...], skip: set[int]) -> list[Use] | None:
     # None: the variable is also used in another way.
     found: list[Use] = []
     if not jnp.issubdtype(variable.aval.dtype, jnp.floating):
@@ -206,7 +205,7 @@ def _scan_products(eqn: Any, position: int, path: tuple[int, ...]) -> list[Use] 
     consts, init, _ = scan_parts(eqn, list(eqn.invars))
     if len(consts) <= position < len(consts) + len(init):
         return None
-    body = called(eqn).jaxpr
+    body: Any = called(eqn).jaxpr
     uses = _products(body, body.invars[position], path, set())
     if uses is None:
         return None
@@ -219,7 +218,7 @@ def _scan_products(eqn: Any, position: int, path: tuple[int, ...]) -> list[Use] 
     return nested
 
 
-def _run(jaxpr: core.Jaxpr, values: dict, uses: list[Use], place: _Place) -> list:
+def _run(jaxpr: Any, values: dict, uses: list[Use], place: _Place) -> list:
     here = {use.path: k for k, use in enumerate(uses) if len(use.path) == len(place.path) + 1}
     for i, eqn in enumerate(jaxpr.eqns):
         if i in place.skip:
@@ -251,5 +250,3 @@ def _run_scan(eqn: Any, inputs: list, uses: list[Use], where: tuple[tuple, list[
     carry, (ys, operands) = rescan(eqn, step, init, (xs, {k: place.shifts[k] for k in inside}))
     place.operands.update(operands)
     return [*carry, *ys]
-
-

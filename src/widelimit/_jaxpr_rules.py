@@ -1,9 +1,9 @@
-"""Products of a weight with data, as one Einstein sum ``y = h·w`` over labelled axes.
+r"""Products of a weight with data, as one Einstein sum ``y = h·w`` over labelled axes.
 
 Labels fall in four groups by the arrays that carry them: B (all three: heads, groups, stacked layers), T (operand and
 result: positions), C (operand and weight: summed) and Q (weight and result). With them every product has the form
-:math:`y_{btq} = \\sum_c h_{btc} w_{bcq}`, and the derivative of a function of y in w is
-:math:`\\sum_t h_{btc}\\,g_{btq}`.
+:math:`y_{btq} = \sum_c h_{btc} w_{bcq}`, and the derivative of a function of y in w is
+:math:`\sum_t h_{btc}\,g_{btq}`.
 """
 
 import math
@@ -54,7 +54,7 @@ class Product(NamedTuple):
 
     def of_transposed(self, order: tuple[int, ...]) -> "Product":
         """Return the product with v where the weight is ``v.transpose(order)``."""
-        w = [()] * len(order)
+        w: list[tuple[str, ...]] = [()] * len(order)
         for labels, axis in zip(self.w, order, strict=True):
             w[axis] = labels
         return self._replace(w=tuple(w))
@@ -94,9 +94,9 @@ class Product(NamedTuple):
         return _arranged(raw, self.y, [batch, positions, free], self.sizes)
 
     def weight(self, gradient: Array) -> Array:
-        """Return (..., B, C, Q) in the shape of the weight, (..., *shape)."""
+        """Return (..., B, Q, C) in the shape of the weight, (..., *shape)."""
         batch, _, summed, free = self.groups()
-        order = [*batch, *summed, *free]
+        order = [*batch, *free, *summed]
         lead = gradient.shape[:-3]
         split = jnp.reshape(gradient, (*lead, *(self.sizes[a] for a in order)))
         flat = [a for axis in self.w for a in axis]
@@ -177,7 +177,9 @@ def conv_patches(x: Array, params: dict, window: list[int], lengths: list[int]) 
     One dimension after the other, so that a window of k by k takes 2k slices, not k².
     """
     space = len(window)
-    edges = [(low, high, inner - 1) for (low, high), inner in zip(params["padding"], params["lhs_dilation"], strict=True)]
+    edges = [
+        (low, high, inner - 1) for (low, high), inner in zip(params["padding"], params["lhs_dilation"], strict=True)
+    ]
     x = lax.pad(x, jnp.zeros((), x.dtype), [(0, 0, 0), *edges, (0, 0, 0)])
     for s in range(space):
         stride, dilation, axis = params["window_strides"][s], params["rhs_dilation"][s], 1 + s
@@ -190,24 +192,30 @@ def conv_patches(x: Array, params: dict, window: list[int], lengths: list[int]) 
 
 def _gather(eqn: Any, position: int) -> Product | None:
     numbers, weight = eqn.params["dimension_numbers"], eqn.invars[0].aval.shape
+    axes, collapsed = tuple(numbers.start_index_map), tuple(numbers.collapsed_slice_dims)
+    drops = str(eqn.params["mode"]).rsplit(".", maxsplit=1)[-1] in ("FILL_OR_DROP", "1")
     whole = tuple(eqn.params["slice_sizes"]) == (1, *weight[1:])
     plain = not (numbers.operand_batching_dims or numbers.start_indices_batching_dims)
-    rows = tuple(numbers.collapsed_slice_dims) == (0,) and tuple(numbers.start_index_map) == (0,)
+    # Where slices are whole, indices of other axes than the first can only be clipped to zero.
+    rows = 0 in axes and collapsed in ((), (0,)) and (len(axes) == 1 or not drops)
     if position != 0 or not (whole and plain and rows):
         return None
-    out, count = eqn.outvars[0].aval.shape, weight[0]
-    clip = str(eqn.params["mode"]).rsplit(".", maxsplit=1)[-1] not in ("FILL_OR_DROP", "1")
-    offsets = list(numbers.offset_dims)
-    names = iter([f"t{k}" for k in range(len(out))])
-    y = tuple((f"q{offsets.index(a)}",) if a in offsets else (next(names),) for a in range(len(out)))
+    out, count, which = eqn.outvars[0].aval.shape, weight[0], axes.index(0)
+    offsets = dict(zip(numbers.offset_dims, range(len(collapsed), len(weight)), strict=True))
+    # An axis of the result of length one may stand for the row itself.
+    y = tuple((f"q{offsets[a]}",) if offsets.get(a) else (f"t{a}",) for a in range(len(out)))
     sizes = {labels[0]: n for labels, n in zip(y, out, strict=True)} | {"v": count}
-    h = tuple(labels for labels in y if labels[0].startswith("t"))
-    w = (("v",), *((f"q{k}",) for k in range(len(offsets))))
+    h = tuple(labels for a, labels in enumerate(y) if a not in offsets)
+    w = (("v",), *((f"q{k}",) for k in range(1, len(weight))))
+    extra = [a for a, k in offsets.items() if k == 0]
 
     def indices(raw: Array) -> Array:
-        return _rows(raw[..., 0], count, clip)
+        return _rows(raw[..., which], count, clip=not drops)
 
-    return Product(1, indices, len(eqn.invars[1].aval.shape), h, w, y, sizes, rows=True)
+    h = (*h, *((f"t{a}",) for a in extra))
+    return Product(
+        1, indices if not extra else lambda raw: indices(raw)[..., None], eqn.invars[1].aval.ndim, h, w, y, sizes, True
+    )
 
 
 def _row(eqn: Any, position: int) -> Product | None:

@@ -10,11 +10,21 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jax.extend import core
 
 from ._jaxpr import NEUTRAL, PARAMETER, bind, is_literal
 
-MOVES = ("reshape", "transpose", "squeeze", "expand_dims", "rev", "slice", "split", "broadcast_in_dim", "copy", "copy_p")
+MOVES = (
+    "reshape",
+    "transpose",
+    "squeeze",
+    "expand_dims",
+    "rev",
+    "slice",
+    "split",
+    "broadcast_in_dim",
+    "copy",
+    "copy_p",
+)
 MOST_INDICES = 2**24
 """Overlaps of views of larger leaves are not looked for: they count as overlapping."""
 
@@ -54,7 +64,7 @@ class View(NamedTuple):
         return np.asarray(value).ravel()
 
 
-def view(jaxpr: core.Jaxpr, variable: Any, count: int, tint: dict) -> View | None:
+def view(jaxpr: Any, variable: Any, count: int, tint: dict) -> View | None:
     """Return how a variable is read off one of the first ``count`` inputs, None if it is computed in any other way."""
     makers = {v: eqn for eqn in jaxpr.eqns for v in eqn.outvars}
     order = tuple(range(len(variable.aval.shape)))

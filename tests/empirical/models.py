@@ -1,4 +1,4 @@
-"""Small functions ``f(params, batch)`` in which parameters meet data in every way that has a rule, and some that have not.
+"""Small functions ``f(params, batch)`` in which parameters meet data in every way with a rule, and in some without.
 
 Each is (f, shapes of parameters, example): parameters are drawn in float64, the example is a shape or a list of dtypes
 and shapes. ``route`` names what `describe` must say for the first parameter.
@@ -101,12 +101,16 @@ MODELS = {
     "dense_positions": Model(lambda p, x: jnp.tanh(x @ p[0]).sum(1) @ p[1], [(3, 4), (4, 2)], (6, 3)),
     "dense_many_axes": Model(lambda p, x: jnp.einsum("nabc,cbd->nad", x, p[0]).sum(1), [(2, 3, 4)], (2, 3, 2)),
     "dense_batched": Model(lambda p, x: jnp.einsum("nhd,hdk->nhk", jnp.sin(x), p[0]), [(2, 3, 4)], (2, 3)),
-    "dense_batched_positions": Model(lambda p, x: jnp.tanh(jnp.einsum("ntd,tdk->ntk", x, p[0])).sum(1), [(4, 3, 2)], (4, 3)),
+    "dense_batched_positions": Model(
+        lambda p, x: jnp.tanh(jnp.einsum("ntd,tdk->ntk", x, p[0])).sum(1), [(4, 3, 2)], (4, 3)
+    ),
     "mixer": Model(lambda p, x: jnp.tanh(jnp.einsum("ntd,ts->nsd", x, p[0]) @ p[1]).mean(1), [(4, 3), (3, 2)], (4, 3)),
     "outer_product": Model(lambda p, x: jnp.einsum("nd,k->ndk", jnp.sin(x), p[0]), [(2,)], (3,), None),
     "conv1": Model(lambda p, x: _pool(jnp.tanh(_conv(x, p[0]))), [(3, 2, 4)], (7, 2)),
     "conv2": Model(lambda p, x: _pool(jnp.tanh(_conv(x, p[0]))) @ p[1], [(3, 3, 2, 4), (4, 2)], IMAGE),
-    "conv2_flatten": Model(lambda p, x: _conv(jnp.tanh(_conv(x, p[0], 2)), p[1], 2), [(3, 3, 2, 3), (2, 2, 3, 2)], IMAGE),
+    "conv2_flatten": Model(
+        lambda p, x: _conv(jnp.tanh(_conv(x, p[0], 2)), p[1], 2), [(3, 3, 2, 3), (2, 2, 3, 2)], IMAGE
+    ),
     "conv2_strided_valid": Model(lambda p, x: _pool(jnp.tanh(_conv(x, p[0], 2, "VALID"))), [(3, 2, 2, 4)], IMAGE),
     "conv2_one_by_one": Model(lambda p, x: _pool(jnp.tanh(_conv(x, p[0]))), [(1, 1, 2, 4)], IMAGE),
     "conv2_patches": Model(lambda p, x: _pool(jnp.tanh(_conv(x, p[0], 2, "VALID"))), [(2, 2, 2, 4)], (6, 4, 2)),
@@ -128,8 +132,12 @@ MODELS = {
         [(3, 3, 3, 2)],
         IMAGE,
     ),
-    "conv2_groups": Model(lambda p, x: _pool(jnp.tanh(_conv(x, p[0], feature_group_count=2))), [(3, 3, 2, 6)], (6, 5, 4)),
-    "conv2_depthwise": Model(lambda p, x: _pool(jnp.tanh(_conv(x, p[0], feature_group_count=3))), [(3, 3, 1, 6)], (4, 5, 3)),
+    "conv2_groups": Model(
+        lambda p, x: _pool(jnp.tanh(_conv(x, p[0], feature_group_count=2))), [(3, 3, 2, 6)], (6, 5, 4)
+    ),
+    "conv2_depthwise": Model(
+        lambda p, x: _pool(jnp.tanh(_conv(x, p[0], feature_group_count=3))), [(3, 3, 1, 6)], (4, 5, 3)
+    ),
     "conv2_nchw": Model(
         lambda p, x: jnp.tanh(_conv(x, p[0], spec=("NCHW", "OIHW", "NCHW"))).mean((2, 3)), [(4, 2, 3, 2)], (2, 6, 5)
     ),
@@ -157,9 +165,7 @@ MODELS = {
     "attention": Model(_attention, [(3, 2, 2), (3, 2, 2), (3, 2, 2), (2, 2, 3)], (4, 3)),
     "attention_fused": Model(_fused_attention, [(3, 6)], (4, 3)),
     "slices_of_one": Model(lambda p, x: jnp.tanh(x @ p[0][:, :4]) @ p[0][:4, 4:], [(5, 7)]),
-    "split_of_one": Model(
-        lambda p, x: (lambda q, k: jnp.tanh(x @ q) * (x @ k))(*jnp.split(p[0], 2, 1)), [(5, 6)]
-    ),
+    "split_of_one": Model(lambda p, x: (lambda q, k: jnp.tanh(x @ q) * (x @ k))(*jnp.split(p[0], 2, 1)), [(5, 6)]),
     "overlapping_slices": Model(lambda p, x: jnp.tanh(x @ p[0][:, :4]) * (x @ p[0][:, 2:]), [(5, 6)], (5,), "computed"),
     "stacked_layers": Model(lambda p, x: jnp.tanh(jnp.tanh(x @ p[0][0]) @ p[0][1]), [(3, 4, 4)], (4,)),
     "reshaped": Model(lambda p, x: x @ p[0].reshape(5, 4), [(20,)]),
@@ -170,9 +176,7 @@ MODELS = {
         lambda p, x: jnp.tanh(x @ (p[1] * p[0] / jnp.linalg.norm(p[0], axis=0))), [(5, 4), (4,)], (5,), "computed"
     ),
     "weight_product": Model(lambda p, x: jnp.tanh(x @ (p[0] @ p[1])), [(5, 2), (2, 4)], (5,), "computed"),
-    "weights_concatenated": Model(
-        lambda p, x: jnp.tanh(x @ jnp.concatenate(p, 1)), [(5, 2), (5, 3)], (5,), "computed"
-    ),
+    "weights_concatenated": Model(lambda p, x: jnp.tanh(x @ jnp.concatenate(p, 1)), [(5, 2), (5, 3)], (5,), "computed"),
     "stopped": Model(lambda p, x: jnp.tanh(x @ p[0]) @ lax.stop_gradient(p[0]), [(4, 4)], (4,), "computed"),
     "cast": Model(lambda p, x: x @ p[0].astype(x.dtype), [(5, 4)]),
     "lstm": Model(_lstm, [(2, 12), (3, 12), (12,)], (4, 2)),
@@ -185,22 +189,33 @@ MODELS = {
         (5, 2),
     ),
     "scan_embedding": Model(
-        lambda p, x: lax.scan(lambda h, i: (jnp.tanh(h + p[0][i]), None), jnp.zeros((len(x), 3)), x.T)[0], [(7, 3)], TOKENS
+        lambda p, x: lax.scan(lambda h, i: (jnp.tanh(h + p[0][i]), None), jnp.zeros((len(x), 3)), x.T)[0],
+        [(7, 3)],
+        TOKENS,
     ),
     "scan_initial_state": Model(
-        lambda p, x: lax.scan(lambda h, u: (jnp.tanh(h @ p[0] + u), None), jnp.broadcast_to(p[1], x[:, 0].shape), x.swapaxes(0, 1))[0],
+        lambda p, x: lax.scan(
+            lambda h, u: (jnp.tanh(h @ p[0] + u), None), jnp.broadcast_to(p[1], x[:, 0].shape), x.swapaxes(0, 1)
+        )[0],
         [(3, 3), (3,)],
         (4, 3),
     ),
     "scan_parameter_output": Model(
-        lambda p, x: lax.scan(lambda h, w: (h @ w, 2 * w), x, p[0])[1].sum(0) * x.sum(1)[:, None, None], [(2, 3, 3)], (3,), "computed"
+        lambda p, x: lax.scan(lambda h, w: (h @ w, 2 * w), x, p[0])[1].sum(0) * x.sum(1)[:, None, None],
+        [(2, 3, 3)],
+        (3,),
+        "computed",
     ),
     "fori_loop": Model(lambda p, x: lax.fori_loop(0, 3, lambda i, h: jnp.tanh(h @ p[0]), x), [(4, 4)], (4,)),
     "fori_loop_indexed": Model(
         lambda p, x: lax.fori_loop(0, 3, lambda i, h: jnp.tanh(h @ p[0][i]), x), [(3, 4, 4)], (4,), None
     ),
     "cond": Model(
-        lambda p, x: jax.vmap(lambda u: lax.cond(u[0] > 0, lambda: u @ p[0], lambda: jnp.sin(u) @ p[0]))(x), [(5, 3)], (5,), "direct"
+        lambda p, x: lax.cond(x[0, 0] > 0, lambda: x @ p[0], lambda: jnp.sin(x) @ p[0]), [(5, 3)], (5,), "direct"
+    ),
+    "cond_on_the_path": Model(lambda p, x: lax.cond(x[0, 0] > 0, jnp.sin, jnp.tanh, x @ p[0]) @ p[1], [(5, 4), (4, 3)]),
+    "bias_repeated": Model(
+        lambda p, x: (jnp.tanh(x @ p[0] + jnp.broadcast_to(p[1], (len(x), 4, 3)))).mean(1), [(2, 3), (3,)], (4, 2)
     ),
     "remat": Model(lambda p, x: jax.checkpoint(lambda p, x: jnp.tanh(x @ p[0]) @ p[1])(p, x), [(5, 4), (4, 3)]),
     "jit": Model(jax.jit(lambda p, x: jnp.tanh(jax.jit(jnp.matmul)(x, p[0])) @ p[1]), [(5, 4), (4, 3)]),
@@ -219,23 +234,29 @@ MODELS = {
         [(3, 3, 2, 3)],
         IMAGE,
     ),
-    "linear_solve": Model(lambda p, x: jnp.linalg.solve(p[0] @ p[0].T + 5 * jnp.eye(4), x[..., None])[..., 0], [(4, 4)], (4,), "computed"),
+    "linear_solve": Model(
+        lambda p, x: jnp.linalg.solve(p[0] @ p[0].T + 5 * jnp.eye(4), x[..., None])[..., 0], [(4, 4)], (4,), "computed"
+    ),
     "unused": Model(lambda p, x: x @ p[0], [(5, 3), (7,)]),
     "constant_output": Model(lambda p, x: jnp.broadcast_to(p[0], (len(x), 3)), [(3,)], (5,), "direct"),
     "some_outputs_without": Model(lambda p, x: jnp.concatenate([x @ p[0], x[:, :2]], 1), [(5, 2)]),
     "scalar_output": Model(lambda p, x: jnp.tanh(x @ p[0]), [(5,)]),
     "tree_outputs": Model(lambda p, x: {"b": x @ p[0], "a": [jnp.tanh(x @ p[0]) @ p[1], x.sum(1)]}, [(5, 4), (4, 2)]),
     "tree_inputs": Model(
-        lambda p, x: jnp.tanh(x[0] @ p[0]) + (p[1][x[1]]).mean(1), [(5, 4), (7, 4)], [("float64", (5,)), ("int32", (3,))]
+        lambda p, x: jnp.tanh(x[0] @ p[0]) + (p[1][x[1]]).mean(1),
+        [(5, 4), (7, 4)],
+        [("float64", (5,)), ("int32", (3,))],
     ),
     "dictionary": Model(lambda p, x: jnp.tanh(x @ p["w"]) + p["b"], {"w": (5, 4), "b": (4,)}, (5,), None),
-}  # fmt: skip
+}
 
 
 def draw(model):
     """Return the parameters of a model in float64."""
     rng = np.random.default_rng(5)
-    return jax.tree.map(lambda s: jnp.asarray(rng.standard_normal(s)), model.params, is_leaf=lambda s: isinstance(s, tuple))
+    return jax.tree.map(
+        lambda s: jnp.asarray(rng.standard_normal(s)), model.params, is_leaf=lambda s: isinstance(s, tuple)
+    )
 
 
 def batch(model, n, seed):

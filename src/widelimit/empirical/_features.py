@@ -2,8 +2,8 @@ r"""The gradients of a model in factored form, so that their inner products are 
 
 The gradient of output a in a weight that meets data in the products :math:`y_t = h_t W` is
 :math:`\sum_t h_t\,g_{at}^\top` with the signals :math:`g_{at} = \partial f_a/\partial y_t` (Novak et al. 2022,
-arXiv 2206.08720, "structured derivatives"). It is kept as the pair (h, g), or summed, whichever makes the inner products
-cheaper. Parameters used in any other way keep their Jacobian.
+arXiv 2206.08720, "structured derivatives"). It is kept as the pair (h, g), or summed, whichever makes the inner
+products cheaper. Parameters used in any other way keep their Jacobian.
 """
 
 import math
@@ -63,16 +63,16 @@ class Factored(eqx.Module):
         return jnp.einsum("nbtc,nbsc->nbts", self.h, self.h, precision="highest")
 
     def summed(self) -> Array:
-        """Return the gradients themselves, (n, o, B, C, Q)."""
+        """Return the gradients themselves, (n, o, B, Q, C)."""
         if not self.rows:
-            return jnp.einsum("nbtc,nobtq->nobcq", self.h, self.g, precision="highest")
+            return jnp.einsum("nbtc,nobtq->nobqc", self.h, self.g, precision="highest")
 
         def add(rows: Array, g: Array) -> Array:
             zeros = jnp.zeros((self.rows, g.shape[0], g.shape[2]), g.dtype)
             return zeros.at[rows].add(jnp.swapaxes(g, 0, 1), mode="drop")
 
         sums = jax.vmap(jax.vmap(add, (0, 1)))(self.h, self.g)
-        return jnp.transpose(sums, (0, 3, 1, 2, 4))
+        return jnp.transpose(sums, (0, 3, 1, 4, 2))
 
 
 class Group(NamedTuple):
@@ -124,6 +124,10 @@ class Layout(NamedTuple):
     leaves: list[Leaf]
     outputs: int
     dtype: Any
+
+    def depends(self) -> bool:
+        """Return whether the outputs depend on any leaf."""
+        return any(leaf.groups or leaf.direct or leaf.computed for leaf in self.leaves)
 
 
 def layout(flat: Flat, x: PyTree) -> Layout:
@@ -183,23 +187,19 @@ def inner_each(outputs: AbstractOutputs, a: list, b: list) -> list[Array]:
 def _leaf(exposed: Exposed, index: int, shape: tuple[int, ...], entrywise: bool) -> Leaf:
     touching = [(c, cut) for c, cut in enumerate(exposed.cuts) if index in cut.leaves and cut.floating]
     whole = Leaf([], [], True, math.prod(shape))
-    if touching and (entrywise or any(cut.view is None for _, cut in touching)):
+    views = {c: cut.view for c, cut in touching if cut.view is not None}
+    if touching and (entrywise or len(views) < len(touching)):
         return whole
     parts: dict[tuple, list[int]] = {}
-    for c, cut in touching:
-        parts.setdefault(cut.view.key, []).append(c)
-    if len(parts) > 1:
-        entries = [exposed.cuts[members[0]].view.entries(shape) for members in parts.values()]
-        if any(e is None for e in entries):
-            return whole
-        every = np.concatenate(entries)
-        if len(np.unique(every)) < len(every):
-            return whole
+    for c, seen in views.items():
+        parts.setdefault(seen.key, []).append(c)
+    if len(parts) > 1 and _overlap([views[members[0]].entries(shape) for members in parts.values()]):
+        return whole
     first = exposed.first_uses()
     groups, direct = [], []
     for members in parts.values():
         cuts = [exposed.cuts[c] for c in members]
-        products = [u.product.of_transposed(cut.view.order) for cut in cuts for u in cut.uses]
+        products = [u.product.of_transposed(views[c].order) for c in members for u in exposed.cuts[c].uses]
         if not all(cut.uses for cut in cuts):
             if len(cuts) > 1:
                 return whole
@@ -212,6 +212,12 @@ def _leaf(exposed: Exposed, index: int, shape: tuple[int, ...], entrywise: bool)
         sizes = (batch, sum(p.shape()[1] for p in products), summed, free)
         groups.append(Group(uses, products, sizes, False))
     return Leaf(groups, direct, False, math.prod(shape))
+
+
+def _overlap(entries: list[np.ndarray | None]) -> bool:
+    there = [e for e in entries if e is not None]
+    every = np.concatenate([np.zeros(0, int), *there])
+    return len(there) < len(entries) or len(np.unique(every)) < len(every)
 
 
 def _differentiate(plan: Layout, values: list[Array], x: PyTree) -> tuple[list[Array], list[Array], dict[int, Array]]:

@@ -124,7 +124,9 @@ class Full(AbstractOutputs):
         """Contract the signals of all pairs of outputs."""
         a, b = (jnp.moveaxis(g, 2, 0) for g in (g1, g2))
         lead1, lead2 = a.shape[1:4], b.shape[1:4]
-        products = _batched(jnp.reshape(a, (a.shape[0], -1, a.shape[-1])), jnp.reshape(b, (b.shape[0], -1, b.shape[-1])))
+        products = _batched(
+            jnp.reshape(a, (a.shape[0], -1, a.shape[-1])), jnp.reshape(b, (b.shape[0], -1, b.shape[-1]))
+        )
         products = jnp.reshape(products, (-1, *lead1, *lead2))
         return jnp.swapaxes(jnp.sum(overlaps[:, :, None, :, :, None] * products, (0, 3, 6)), 1, 2)
 

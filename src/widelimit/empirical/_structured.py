@@ -118,18 +118,21 @@ class _Options(NamedTuple):
 
 
 @eqx.filter_jit
-def _block(
-    problem: Problem, x1: PyTree, x2: PyTree | None, outputs: AbstractOutputs, options: _Options
-) -> list[Array]:
+def _block(problem: Problem, x1: PyTree, x2: PyTree | None, outputs: AbstractOutputs, options: _Options) -> list[Array]:
     flat = flatten(problem)
     plan, size = _plan(flat, x1, x2, outputs, options.memory)
+    shape = outputs.shape(size.o)
+    if not plan.depends():
+        zeros = jnp.zeros((size.rows, size.columns, *shape), plan.dtype)
+        return [zeros] * (len(plan.leaves) if options.by_leaf else 1)
 
     def get(x: PyTree) -> list:
         return features(plan, flat.leaves, x)
 
     def pair(a: list, b: list) -> list[Array]:
         parts = [inner(outputs, p, q) for p, q in zip(_rated(flat, a), b, strict=True)]
-        return _collect(flat, parts, options.by_leaf, (plan.dtype, _length(a, b, size), outputs.shape(size.o)))
+        lengths = len(jax.tree.leaves(a)[0]), len(jax.tree.leaves(b)[0])
+        return _collect(flat, parts, options.by_leaf, jnp.zeros((*lengths, *shape), plan.dtype))
 
     if total(plan, size).peak <= options.memory:
         a = get(x1)
@@ -149,29 +152,24 @@ def _diagonal(problem: Problem, x: PyTree, outputs: AbstractOutputs, memory: int
     # One example with itself, n times.
     size = size_of(base, 1, None, outputs)
     plan = decide(base, size, memory)
+    shape = outputs.shape(size.o)
+    if not plan.depends():
+        return jnp.zeros((n, *shape), plan.dtype)
 
     def kernel(x: PyTree) -> Array:
         a = features(plan, flat.leaves, x)
         parts = [inner_each(outputs, p, q) for p, q in zip(_rated(flat, a), a, strict=True)]
-        length = jnp.shape(jax.tree.leaves(x)[0])[:1]
-        return _collect(flat, parts, False, (plan.dtype, length, outputs.shape(size.o)))[0]
+        return _collect(flat, parts, False, jnp.zeros((len(jax.tree.leaves(a)[0]), *shape), plan.dtype))[0]
 
     one = 2 * stored(plan, size) + transient(plan, size) + contraction(plan, size)
     return each(kernel, x, max(1, min(n, int(memory // one))))
 
 
-def _plan(
-    flat: Flat, x1: PyTree, x2: PyTree | None, outputs: AbstractOutputs, memory: int
-) -> tuple[Layout, Size]:
+def _plan(flat: Flat, x1: PyTree, x2: PyTree | None, outputs: AbstractOutputs, memory: int) -> tuple[Layout, Size]:
     plan = layout(flat, x1)
     rows, columns = (None if x is None else jnp.shape(jax.tree.leaves(x)[0])[0] for x in (x1, x2))
     size = size_of(plan, rows or 0, columns, outputs)
     return decide(plan, size, memory), size
-
-
-def _length(a: list, b: list, size: Size) -> tuple[int, int]:
-    first = [len(jax.tree.leaves(side)[0]) if jax.tree.leaves(side) else None for side in (a, b)]
-    return first[0] or size.rows, first[1] or size.columns
 
 
 def _rated(flat: Flat, a: list) -> list:
@@ -185,9 +183,8 @@ def _rated(flat: Flat, a: list) -> list:
     return [weigh(r, leaf, parts) for r, leaf, parts in zip(flat.rates, flat.leaves, a, strict=True)]
 
 
-def _collect(flat: Flat, parts: list[list[Array]], by_leaf: bool, empty: tuple) -> list[Array]:
-    dtype, lengths, shape = empty
-    zeros = jnp.zeros((*lengths, *shape), dtype)
+def _collect(flat: Flat, parts: list[list[Array]], by_leaf: bool, zeros: Array) -> list[Array]:
+    # The contribution of each leaf, at its rate; or their sum.
     leaves = []
     for rate, terms in zip(flat.rates, parts, strict=True):
         whole = sum(terms[1:], terms[0]) if terms else None
@@ -195,8 +192,6 @@ def _collect(flat: Flat, parts: list[list[Array]], by_leaf: bool, empty: tuple) 
             whole = whole * jnp.asarray(rate, whole.dtype)
         leaves.append(whole)
     if by_leaf:
-        return [zeros if leaf is None else leaf.astype(dtype) for leaf in leaves]
+        return [zeros if leaf is None else leaf.astype(zeros.dtype) for leaf in leaves]
     there = [leaf for leaf in leaves if leaf is not None]
-    return [sum(there[1:], there[0]).astype(dtype) if there else zeros]
-
-
+    return [sum(there[1:], there[0]).astype(zeros.dtype)]
