@@ -1,12 +1,13 @@
 """EmpiricalNTK and EmpiricalNNGP as users meet them: any pytrees, dtypes, masks, contributions, transformations."""
 
+import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 
 import widelimit as wl
-from widelimit.empirical import Diagonal, Full, JacobianContraction, Trace
+from widelimit.empirical import Diagonal, Full, JacobianContraction, Sketch, StructuredDerivatives, Trace
 from widelimit.kernels import EmpiricalNNGP, EmpiricalNTK
 
 RNG = np.random.default_rng(0)
@@ -157,6 +158,27 @@ def test_dtypes_follow_the_input_and_tokens_the_default():
     assert found.dtype == np.float32
     counts = (X1["tokens"][:, :, None] == np.arange(4)).sum(1)
     np.testing.assert_allclose(found, counts @ counts.T, rtol=1e-6)
+
+
+def test_half_precision_is_accumulated_in_single(x64):
+    """Entries of a bfloat16 kernel are exact sums rounded once, not sums of rounded terms."""
+    x = jnp.ones((2, 1000), jnp.bfloat16)
+    for method in (JacobianContraction(), Sketch(1000), StructuredDerivatives()):
+        kernel = EmpiricalNTK(lambda w, x: x @ w, jnp.zeros(1000, jnp.bfloat16), method=method)
+        found = kernel.block(x, x)
+        assert found.dtype == jnp.bfloat16
+        np.testing.assert_array_equal(np.asarray(found, float), float(jnp.bfloat16(1000)))
+
+
+def test_parameters_may_hold_functions(x64):
+    """An equinox model is its own parameters; its activation is a leaf that is passed on."""
+    net = eqx.nn.MLP(2, 1, 8, 1, key=jax.random.key(0), dtype=jnp.float64)
+    kernel = EmpiricalNTK(lambda net, x: jax.vmap(net)(x), net)
+    x = jnp.asarray(X1["features"])
+    gradients = jax.vmap(lambda x: eqx.filter_grad(lambda net: net(x)[0])(net))(x)
+    flat = jnp.concatenate([g.reshape(3, -1) for g in jax.tree.leaves(gradients)], 1)
+    np.testing.assert_allclose(kernel(x), flat @ flat.T, rtol=1e-12)
+    assert kernel.contributions(x).layers[0].bias.shape == (3, 3)
 
 
 def test_a_vector_of_inputs_and_a_list_are_batches(x64):

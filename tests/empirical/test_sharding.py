@@ -57,6 +57,7 @@ print("done")
 """
 
 
+@pytest.mark.slow
 def test_four_devices_agree_with_one():
     environment = {
         **os.environ,

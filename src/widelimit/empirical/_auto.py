@@ -96,7 +96,7 @@ class Auto(AbstractMethod):
 
     memory: int = eqx.field(default=2**30, static=True)
     candidates: tuple[AbstractMethod, ...] | None = None
-    balance: float = FLOPS_PER_BYTE
+    balance: float = eqx.field(default=FLOPS_PER_BYTE, static=True)
 
     def __check_init__(self) -> None:
         """Check the candidates."""

@@ -13,7 +13,7 @@ from .._typing import Array, PyTree
 from ._method import AbstractMethod
 from ._outputs import AbstractOutputs
 from ._problem import Flat, Problem, flatten, scaled
-from ._size import activation_bytes, output_size, parameter_bytes
+from ._size import Measure, measure
 from ._tiles import balanced, by_blocks, length, mirrored_tiles, tiles
 
 
@@ -66,16 +66,35 @@ def rated(flat: Flat, gradients: list[Array]) -> list[Array]:
     return scaled(gradients, rates)
 
 
+def wide(gradients: list[Array]) -> list[Array]:
+    """Return gradients in single precision at least, in which their products are accumulated."""
+    return [g.astype(jnp.promote_types(g.dtype, jnp.float32)) for g in gradients]
+
+
+def jacobian_sizes(memory: int, size: Measure, n1: int, n2: int | None) -> tuple[int, int]:
+    """Return how many examples of each batch make a tile; ``n2=None`` for the first batch again."""
+    row = size.jacobian
+    if row * (n1 + (n2 or 0)) <= memory:
+        return n1, n2 or n1
+    most = max(1, memory // (2 * row))
+    if n2 is not None and min(n1, n2) <= most:
+        # One batch fits, the other takes what is left.
+        first = min(n1, max(most, memory // row - n2))
+        return balanced(n1, first), balanced(n2, memory // row - first)
+    return balanced(n1, most), balanced(n2 or n1, most)
+
+
 @eqx.filter_jit
 def _block(memory: int, problem: Problem, x1: PyTree, x2: PyTree | None, outputs: AbstractOutputs) -> Array:
     flat = flatten(problem)
-    sizes = jacobian_sizes(memory, flat, x1, x2)
+    size = measure(flat, x1)
+    sizes = jacobian_sizes(memory, size, length(x1), None if x2 is None else length(x2))
 
     def rows(x: PyTree) -> list[Array]:
-        return jacobians(flat, x)
+        return wide(jacobians(flat, x))
 
     def pair(j1: list[Array], j2: list[Array]) -> Array:
-        return functools.reduce(jnp.add, map(outputs.contract, j1, rated(flat, j2)))
+        return functools.reduce(jnp.add, map(outputs.contract, j1, rated(flat, j2))).astype(size.dtype)
 
     if x2 is None:
         return mirrored_tiles(rows, outputs.mirror, pair, x1, sizes[0])
@@ -85,29 +104,10 @@ def _block(memory: int, problem: Problem, x1: PyTree, x2: PyTree | None, outputs
 @eqx.filter_jit
 def _diagonal(memory: int, problem: Problem, x: PyTree, outputs: AbstractOutputs) -> Array:
     flat = flatten(problem)
+    size = measure(flat, x)
 
     def block(x: PyTree) -> Array:
-        j = jacobians(flat, x)
-        return functools.reduce(jnp.add, map(outputs.contract_each, j, rated(flat, j)))
+        j = wide(jacobians(flat, x))
+        return functools.reduce(jnp.add, map(outputs.contract_each, j, rated(flat, j))).astype(size.dtype)
 
-    size = balanced(length(x), memory // jacobian_bytes(flat, x))
-    return by_blocks(block, x, size)
-
-
-def jacobian_sizes(memory: int, flat: Flat, x1: PyTree, x2: PyTree | None) -> tuple[int, int]:
-    """Return how many examples of each batch make a tile."""
-    n1, n2 = length(x1), length(x1 if x2 is None else x2)
-    row = jacobian_bytes(flat, x1)
-    if row * (n1 if x2 is None else n1 + n2) <= memory:
-        return n1, n2
-    most = max(1, memory // (2 * row))
-    if x2 is not None and min(n1, n2) <= most:
-        first = min(n1, max(most, memory // row - n2))
-        return balanced(n1, first), balanced(n2, max(1, memory // row - first))
-    return balanced(n1, most), balanced(n2, most)
-
-
-def jacobian_bytes(flat: Flat, x: PyTree) -> int:
-    """Return an upper estimate of the bytes that the Jacobian of one example takes while it is made and used."""
-    outputs = output_size(flat, x)
-    return 2 * outputs * parameter_bytes(flat) + (1 + outputs) * activation_bytes(flat, x)
+    return by_blocks(block, x, balanced(length(x), memory // size.jacobian))

@@ -16,7 +16,7 @@ from .. import _check
 from .._typing import ApplyFn, Array, Params, PyTree
 from ._outputs import AbstractOutputs, Full, Trace
 from ._problem import Flat, Problem, flatten, output_shapes, scaled
-from ._size import activation_bytes, output_size, parameter_bytes
+from ._size import Measure, measure
 from ._tiles import balanced, by_blocks, length
 
 
@@ -111,14 +111,15 @@ def _check_rows(v: Array, rows: int, ndim: int, words: str) -> None:
 @eqx.filter_jit
 def _matmat(memory: int, problem: Problem, x1: PyTree, x2: PyTree, outputs: AbstractOutputs, v: Array) -> Array:
     flat = flatten(problem)
-    o, n1, n2, k = output_size(flat, x1), length(x1), length(x2), v.shape[1]
+    measured = measure(flat, x1)
+    o, n1, n2, k = measured.outputs, length(x1), length(x2), v.shape[1]
     if isinstance(outputs, Full):
         columns = jnp.reshape(v, (n2, o, k))
     else:
         # Each output on its own: columns (b, column) that are v in output b and zero elsewhere.
         columns = jnp.einsum("nk,ab->nabk", v, jnp.eye(o, dtype=v.dtype)).reshape(n2, o, o * k)
     columns = jnp.moveaxis(columns, -1, 0)
-    size, examples = _sizes(memory, flat, x1, x2, len(columns))
+    size, examples = _sizes(memory, measured, max(n1, n2), len(columns))
     products = by_blocks(lambda c: _product(flat, x1, x2, c, examples), columns, size)
     if isinstance(outputs, Full):
         return jnp.reshape(jnp.moveaxis(products, 0, -1), (n1 * o, k))
@@ -157,12 +158,10 @@ def _product(flat: Flat, x1: PyTree, x2: PyTree, columns: Array, size: int) -> A
     return jnp.moveaxis(by_blocks(pushed, x1, balanced(length(x1), size)), 1, 0)
 
 
-def _sizes(memory: int, flat: Flat, x1: PyTree, x2: PyTree, k: int) -> tuple[int, int]:
+def _sizes(memory: int, size: Measure, n: int, k: int) -> tuple[int, int]:
     """Return how many columns and how many examples to take at a time."""
-    parameters = parameter_bytes(flat)
-    live = activation_bytes(flat, x1)
     # Of each column its gradient, once accumulated, once new and once scaled; of each example all activations,
     # and again for each column.
-    columns = balanced(k, memory // 2 // (3 * parameters + 2 * live))
-    rest = memory - 3 * columns * parameters
-    return columns, max(1, min(max(length(x1), length(x2)), rest // (2 * live * (1 + columns))))
+    columns = balanced(k, memory // 2 // (3 * size.parameters + 2 * size.activations))
+    rest = memory - 3 * columns * size.parameters
+    return columns, max(1, min(n, rest // (2 * size.activations * (1 + columns))))

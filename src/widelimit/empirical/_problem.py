@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import Any, NamedTuple
+from typing import Any
 
 import equinox as eqx
 import jax
@@ -55,7 +55,7 @@ class Problem(eqx.Module):
             )
 
 
-class Flat(NamedTuple):
+class Flat(eqx.Module):
     """A problem in flat form.
 
     Attributes
@@ -199,15 +199,15 @@ def _check_leaf(leaf: Any, name: str) -> None:
 
 
 def _check_rate(rate: Any, leaf: Any, name: str) -> None:
+    shape = getattr(rate, "shape", ())
     if not (isinstance(rate, float) or _is_array(rate)):
         raise ValueError(f"{name} is {rate!r}; expected a number, a boolean or an array.")
-    if _is_array(rate):
-        try:
-            fits = np.broadcast_shapes(rate.shape, np.shape(leaf)) == np.shape(leaf)
-        except ValueError:
-            fits = False
-        if not fits:
-            raise ValueError(f"{name} has shape {rate.shape}; expected one that broadcasts to {np.shape(leaf)}.")
+    try:
+        fits = not shape or np.broadcast_shapes(shape, np.shape(leaf)) == np.shape(leaf)
+    except ValueError:
+        fits = False
+    if not fits:
+        raise ValueError(f"{name} has shape {shape}; expected one that broadcasts to {np.shape(leaf)}.")
     if isinstance(rate, Tracer | jax.ShapeDtypeStruct):
         return
     values = np.asarray(rate)

@@ -9,6 +9,7 @@ import numpy as np
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
 from .._typing import Array, PyTree, Tracer
+from ._auto import Auto
 from ._method import AbstractMethod
 from ._outputs import AbstractOutputs
 from ._problem import Problem
@@ -35,8 +36,8 @@ class Sharded(AbstractMethod):
         If ``devices`` is empty.
     """
 
-    method: AbstractMethod
-    devices: tuple[jax.Device, ...] | None = eqx.field(default=None, static=True)
+    method: AbstractMethod = Auto()
+    devices: tuple[Any, ...] | None = eqx.field(default=None, static=True)
 
     def __check_init__(self) -> None:
         """Check that there are devices."""
@@ -70,16 +71,16 @@ def spread(method: AbstractMethod, problem: Problem, *batches: PyTree) -> tuple:
     return jax.tree.map(put, (method, problem, *batches))
 
 
-def _devices(batches: tuple) -> tuple[jax.Device, ...]:
+def _devices(batches: tuple) -> tuple[Any, ...]:
     """Return the devices of the concrete arrays that are spread over the most devices, in their order."""
-    found: tuple[jax.Device, ...] = ()
+    found: tuple[Any, ...] = ()
     for leaf in jax.tree.leaves(batches):
         if isinstance(leaf, jax.Array) and not isinstance(leaf, Tracer) and len(leaf.sharding.device_set) > len(found):
             found = tuple(sorted(leaf.sharding.device_set, key=lambda device: device.id))
     return found
 
 
-def _mesh(devices: tuple[jax.Device, ...] | None) -> Mesh:
+def _mesh(devices: tuple[Any, ...] | None) -> Mesh:
     return Mesh(np.array(jax.devices() if devices is None else devices), ("rows",))
 
 

@@ -4,18 +4,19 @@ r"""A random projection of the gradients, for models whose Jacobian is out of re
 """
 
 import functools
-import math
 
 import equinox as eqx
 import jax
 import jax.numpy as jnp
+from jax import lax
 
 from .. import _check
 from .._typing import Array, Key, PyTree
+from ._jacobian import wide
 from ._method import AbstractMethod
 from ._outputs import AbstractOutputs
 from ._problem import Flat, Problem, flatten
-from ._size import activation_bytes, output_size, parameter_bytes
+from ._size import measure
 from ._tiles import balanced, by_blocks, length
 
 
@@ -73,32 +74,47 @@ def sketched_gradients(sketch: Sketch, problem: Problem, x: PyTree) -> Array:
     flat = flatten(problem)
     key = jax.random.key(0) if sketch.key is None else sketch.key
 
+    draws = [_draw(jax.random.fold_in(key, i), sketch.dimension, leaf) for i, leaf in enumerate(flat.leaves)]
+
     def project(gradients: list[Array]) -> Array:
-        parts = [_project(jax.random.fold_in(key, i), sketch.dimension, g) for i, g in enumerate(gradients)]
-        return functools.reduce(jnp.add, parts)
+        return functools.reduce(
+            jnp.add, [_project(d, sketch.dimension, g) for d, g in zip(draws, gradients, strict=True)]
+        )
 
     def example(x: PyTree) -> Array:
         out, pull = jax.vjp(lambda leaves: flat.one(leaves, x), flat.leaves)
         units = jnp.eye(out.size, dtype=out.dtype)
-        return by_blocks(lambda u: project(_weighted(flat, jax.vmap(pull)(u)[0])), units, some)
+        return by_blocks(lambda u: project(wide(_weighted(flat, jax.vmap(pull)(u)[0]))), units, some)
 
-    per_output = 3 * parameter_bytes(flat) + activation_bytes(flat, x)
-    outputs = output_size(flat, x)
-    some = balanced(outputs, sketch.memory // per_output)
-    size = balanced(length(x), sketch.memory // (some * per_output + activation_bytes(flat, x)))
-    return by_blocks(jax.vmap(example), x, size)
+    size = measure(flat, x)
+    per_output = 3 * size.parameters + size.activations
+    budget = sketch.memory - size.parameters  # the signs
+    some = balanced(size.outputs, budget // per_output)
+    examples = balanced(length(x), budget // (some * per_output + size.activations))
+    return by_blocks(jax.vmap(example), x, examples)
 
 
-def _project(key: Key, dimension: int, gradients: Array) -> Array:
-    """Return the projection (o, dimension) of gradients in one leaf, (o, *shape)."""
-    o, size = gradients.shape[0], math.prod(gradients.shape[1:])
-    rows = -(-size // dimension)
+def _draw(key: Key, dimension: int, leaf: Array) -> tuple[Array, Array]:
+    """Return the signs of the entries of a leaf, and by how much each row of ``dimension`` entries is turned."""
     signs, turns = jax.random.split(key)
-    flat = jnp.reshape(gradients, (o, size)) * jax.random.rademacher(signs, (size,), gradients.dtype)
-    padded = jnp.reshape(jnp.pad(flat, ((0, 0), (0, rows * dimension - size))), (o, rows, dimension))
-    turn = jax.random.randint(turns, (rows, 1), 0, dimension)
-    place = (jnp.arange(dimension) + turn) % dimension
-    return jnp.sum(jnp.take_along_axis(padded, place[None], axis=2), 1)
+    dtype = jnp.promote_types(leaf.dtype, jnp.float32)
+    turn = jax.random.randint(turns, (-(-leaf.size // dimension),), 0, dimension)
+    return jax.random.rademacher(signs, (leaf.size,), dtype), turn
+
+
+def _project(draw: tuple[Array, Array], dimension: int, gradients: Array) -> Array:
+    """Return the projection (o, dimension) of gradients in one leaf, (o, *shape)."""
+    signs, turns = draw
+    o = gradients.shape[0]
+    flat = jnp.reshape(gradients, (o, -1)) * signs
+    padded = jnp.pad(flat, ((0, 0), (0, len(turns) * dimension - signs.size)))
+
+    def add(total: Array, i: Array) -> tuple[Array, None]:
+        row = lax.dynamic_slice_in_dim(padded, i * dimension, dimension, 1)
+        twice = jnp.concatenate([row, row], 1)
+        return total + lax.dynamic_slice_in_dim(twice, turns[i], dimension, 1), None
+
+    return lax.scan(add, jnp.zeros((o, dimension), flat.dtype), jnp.arange(len(turns)))[0]
 
 
 def _weighted(flat: Flat, gradients: list[Array]) -> list[Array]:
@@ -112,10 +128,10 @@ def _weighted(flat: Flat, gradients: list[Array]) -> list[Array]:
 def _block(sketch: Sketch, problem: Problem, x1: PyTree, x2: PyTree | None, outputs: AbstractOutputs) -> Array:
     first = sketched_gradients(sketch, problem, x1)
     second = first if x2 is None else sketched_gradients(sketch, problem, x2)
-    return outputs.contract(first, second)
+    return outputs.contract(first, second).astype(measure(flatten(problem), x1).dtype)
 
 
 @eqx.filter_jit
 def _diagonal(sketch: Sketch, problem: Problem, x: PyTree, outputs: AbstractOutputs) -> Array:
     gradients = sketched_gradients(sketch, problem, x)
-    return outputs.contract_each(gradients, gradients)
+    return outputs.contract_each(gradients, gradients).astype(measure(flatten(problem), x).dtype)

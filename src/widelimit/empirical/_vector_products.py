@@ -15,7 +15,7 @@ from ._jacobian import jacobians, rated
 from ._method import AbstractMethod
 from ._outputs import AbstractOutputs
 from ._problem import Flat, Problem, flatten
-from ._size import activation_bytes, output_size, parameter_bytes
+from ._size import Measure, measure
 from ._tiles import balanced, by_blocks, length, tiles
 
 
@@ -50,7 +50,7 @@ def _block(memory: int, problem: Problem, x1: PyTree, x2: PyTree, outputs: Abstr
     def pair(x: PyTree, gradients: list[Array]) -> Array:
         return _reduced(outputs, jax.vmap(lambda x: jax.vmap(lambda g: _products(flat, x, g))(gradients))(x))
 
-    sizes = product_sizes(memory, flat, x1, x2)
+    sizes = product_sizes(memory, measure(flat, x1), length(x1), length(x2))
     return tiles(lambda x: x, lambda x: rated(flat, jacobians(flat, x)), pair, (x1, x2), sizes)
 
 
@@ -62,7 +62,7 @@ def _diagonal(memory: int, problem: Problem, x: PyTree, outputs: AbstractOutputs
         products = jax.vmap(lambda x, g: _products(flat, x, g))(x, rated(flat, jacobians(flat, x)))
         return _reduced(outputs, products[:, None])[:, 0]
 
-    return by_blocks(block, x, balanced(length(x), memory // column_bytes(flat, x)))
+    return by_blocks(block, x, balanced(length(x), memory // measure(flat, x).jacobian))
 
 
 def _products(flat: Flat, x: PyTree, gradients: list[Array]) -> Array:
@@ -82,21 +82,12 @@ def _reduced(outputs: AbstractOutputs, full: Array) -> Array:
     return jnp.reshape(outputs.contract_each(jnp.reshape(full, (n * m, o, o)), unit), (n, m, *outputs.shape(o)))
 
 
-def product_sizes(memory: int, flat: Flat, x1: PyTree, x2: PyTree) -> tuple[int, int]:
+def product_sizes(memory: int, size: Measure, n1: int, n2: int) -> tuple[int, int]:
     """Return how many examples of each batch make a tile."""
-    n1, n2 = length(x1), length(x2)
-    column, cell = column_bytes(flat, x2), cell_bytes(flat, x1)
-    second = balanced(n2, memory // (column + cell))
-    return balanced(n1, (memory - second * column) // (second * cell)), second
+    second = balanced(n2, memory // (size.jacobian + cell_bytes(size)))
+    return balanced(n1, (memory - second * size.jacobian) // (second * cell_bytes(size))), second
 
 
-def column_bytes(flat: Flat, x: PyTree) -> int:
-    """Return an upper estimate of the bytes that the gradients of one example take while they are made and used."""
-    outputs = output_size(flat, x)
-    return 2 * outputs * parameter_bytes(flat) + (1 + outputs) * activation_bytes(flat, x)
-
-
-def cell_bytes(flat: Flat, x: PyTree) -> int:
-    """Return the bytes of the tangents of one example along the gradients of another, and of its activations."""
-    outputs = output_size(flat, x)
-    return (1 + outputs) * activation_bytes(flat, x) + outputs**2 * flat.leaves[0].dtype.itemsize
+def cell_bytes(size: Measure) -> int:
+    """Return the bytes of the derivatives of one example along the gradients of another."""
+    return size.derivatives + size.outputs**2 * jnp.dtype(size.dtype).itemsize

@@ -10,7 +10,7 @@ import jax.numpy as jnp
 
 from .. import _check
 from .._typing import Array, PyTree
-from ..empirical import Diagonal, Full, Trace
+from ..empirical import Diagonal, Full, NTKOperator, Trace
 from ..kernels import EmpiricalNTK
 from ._dense import AbstractGram
 
@@ -51,11 +51,11 @@ class EmpiricalNTKGram(AbstractGram):
     @property
     def shape(self) -> tuple[int, int]:
         """The shape (n·o, n·o), or (n, n) for `Trace`."""
-        return self.kernel.operator(self.x, memory=self.memory).shape
+        return self._operator().shape
 
     def matmat(self, v: Array) -> Array:
         """Return the product with a matrix of shape (shape[0], k)."""
-        return self.kernel.operator(self.x, memory=self.memory).matmat(v)
+        return self._operator().matmat(v)
 
     def tile(self, rows: slice, columns: slice) -> Array:
         """Return a rectangular part, from the kernel of the examples it touches."""
@@ -75,6 +75,9 @@ class EmpiricalNTKGram(AbstractGram):
         kernel = self.kernel
         outputs = Diagonal() if isinstance(kernel.outputs, Full) else Trace()
         return jnp.ravel(kernel.method.diagonal(kernel.problem(), self.x, outputs))
+
+    def _operator(self) -> NTKOperator:
+        return NTKOperator(self.kernel.problem(), self.x, self.x, self.kernel.outputs, self.memory)
 
 
 def _touched(x: PyTree, entries: range, outputs: int) -> tuple[Any, int]:

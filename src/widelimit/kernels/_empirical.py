@@ -73,12 +73,13 @@ class EmpiricalNTK(AbstractKernel):
 
     def block(self, x1: Any, x2: Any = None) -> PyTree:
         """Return the kernel of two batches."""
-        x2 = None if x2 is x1 else x2
-        return _ntk_block(*spread(self.method, self.problem(), x1, x2), self.outputs)
+        method, problem, x1, x2 = spread(self.method, self.problem(), x1, None if x2 is x1 else x2)
+        return _ntk_block(method, problem, x1, x2, self.outputs)
 
     def diagonal(self, x: Any) -> PyTree:
         r"""Return the kernel of each input with itself: (n,), (n, \*s) or (n, \*s, \*s)."""
-        return _ntk_diagonal(*spread(self.method, self.problem(), x), self.outputs)
+        method, problem, x = spread(self.method, self.problem(), x)
+        return _ntk_diagonal(method, problem, x, self.outputs)
 
     def contributions(self, x1: Any, x2: Any = None, *, memory: int = 2**30) -> PyTree:
         r"""Return the terms of the sum over parameters: which layer makes how much of the kernel.
