@@ -257,6 +257,21 @@ def test_several_inputs_and_scalar_outputs():
     np.testing.assert_allclose(wt.ntk_vector_product(module, x, x, v), a @ v, rtol=1e-12)
 
 
+def test_batches_of_different_lengths():
+    class Bag(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.table, self.wide, self.head = nn.Embedding(7, 4), nn.Linear(4, 9), nn.Linear(9, 2)
+
+        def forward(self, tokens):
+            return self.head(torch.tanh(self.wide(self.table(tokens))).mean(1))
+
+    module, long, short = Bag().double(), torch.randint(0, 7, (9, 12)), torch.randint(0, 7, (8, 1))
+    expected = explicit(module, long, short)
+    got = wt.empirical_ntk(module, long, short, outputs=wl.Full())
+    np.testing.assert_allclose(got, expected, rtol=0, atol=1e-12 * float(expected.abs().max()))
+
+
 def test_a_flow_runs_on_a_torch_kernel():
     module, x1, _ = build("mlp", torch.float32)
     x, y = x1.numpy(), np.ones((4, 3), np.float32)

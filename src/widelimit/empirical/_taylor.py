@@ -32,8 +32,9 @@ def taylor_expand(f: ApplyFn, params0: Params, order: int) -> ApplyFn:
     .. math:: f_k(\theta, x) = \sum_{j=0}^{k} \frac1{j!}\,
               \frac{d^j}{ds^j} f(\theta_0 + s(\theta - \theta_0), x)\Big|_{s=0}
 
-    by propagating the k + 1 coefficients through the operations of ``f`` together (Taylor mode): about 2k + 1 products
-    per matrix product with a weight. An operation without a rule costs :math:`2^k` of its own evaluations.
+    by propagating the k + 1 coefficients through the operations of ``f`` together (Taylor mode): at most 2k + 1
+    products per matrix product with a weight, also in loops. An operation without a rule costs :math:`2^k` of its own
+    evaluations.
 
     Parameters
     ----------

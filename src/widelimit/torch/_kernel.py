@@ -6,11 +6,10 @@ from collections.abc import Callable
 from typing import Any
 
 import equinox as eqx
-import jax
 import jax.numpy as jnp
 import numpy as np
 
-from .._typing import Array
+from .._typing import Array, Tracer
 from ..empirical import AbstractOutputs, Diagonal, Full, Trace
 from ..kernels import AbstractKernel
 from ._library import Module, Tensor, torch
@@ -238,7 +237,7 @@ def _block_size(method: AbstractMethod, task: Problem, x: tuple, outputs: Abstra
 
 
 def _tensor(module: Module, x: Array) -> Tensor:
-    if isinstance(x, jax.core.Tracer):
+    if isinstance(x, Tracer):
         raise ValueError(
             "a TorchNTK was called under a JAX transformation; call it on arrays, outside of jit and grad."
         )

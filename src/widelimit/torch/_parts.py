@@ -45,8 +45,14 @@ def expanding_is_cheaper(part: Factors, n1: int, n2: int, outputs: AbstractOutpu
 
 def contract(outputs: AbstractOutputs, a: Jacobian | Factors, b: Jacobian | Factors) -> Tensor:
     """Return the part of the kernel that belongs to one parameter."""
-    if isinstance(a, Jacobian):
-        return _products(outputs, a.values, b[0]) * a.rate
+    if isinstance(a, Factors) and isinstance(b, Factors):
+        return _over_positions(outputs, a, b)
+    # Batches of different numbers of positions may have been treated differently.
+    first, second = (expand(part) if isinstance(part, Factors) else part for part in (a, b))
+    return _products(outputs, first.values, second.values) * first.rate
+
+
+def _over_positions(outputs: AbstractOutputs, a: Factors, b: Factors) -> Tensor:
     n1, o, t1, _ = a.signal.shape
     n2, _, t2, _ = b.signal.shape
     g1, g2 = a.signal.permute(0, 2, 1, 3), b.signal.permute(0, 2, 1, 3)
