@@ -15,7 +15,7 @@ from ._features import FeatureFn, net_features
 from ._kernels import curvature
 from ._lazy import scale_output
 from ._measure import measure, prepare
-from ._networks import layer_title, network_of, network_rates, network_theory
+from ._networks import layer_title, network_of, network_rates, network_theory, outputs_of
 from ._numbers import Rules
 from ._report import Report
 from ._sweep import Theory, Variant, check_widths, sweep_widths
@@ -101,11 +101,12 @@ def diagnose(
     parameters. Beyond training, one run costs about ten kernel matrices.
     """
     net = network_of(f)
-    rates = None
+    function, rates = outputs_of(f), None
     if net is not None:
-        f, features, rates = net.apply, features or net_features(net), network_rates(net, params)
-    f = f if output_scale is None else scale_output(f, output_scale, params)
-    model, compared = prepare(f, params, (x, y), train, x_test, rates)
+        features, rates = features or net_features(net), network_rates(net, params)
+    if output_scale is not None:
+        function = scale_output(function, output_scale, params)
+    model, compared = prepare(function, params, (x, y), train, x_test, rates)
     report = measure(model, train, compared, features, entries)
     layers = tuple(dataclasses.replace(a, name=layer_title(net, a.name)) for a in report.layers)
     theory = Theory(None, "") if net is None else network_theory(net)
@@ -170,8 +171,8 @@ def sharpness(
 ) -> float:
     r"""Return the largest eigenvalue of :math:`J^\top HJ`, so that 2 over it is the largest stable step at the start.
 
-    :math:`J` is the derivative of the outputs in the parameters, :math:`H` the second one of the loss in the outputs. For
-    a squared loss of scale s it is :math:`s\,\lambda_{\max}(\Theta)`. By power iteration, without forming a matrix.
+    :math:`J` is the derivative of the outputs in the parameters, :math:`H` the second one of the loss in the outputs.
+    For a squared loss of scale s it is :math:`s\,\lambda_{\max}(\Theta)`. By power iteration, without forming a matrix.
 
     Parameters
     ----------
@@ -183,7 +184,7 @@ def sharpness(
         Factors of the step size: a pytree prefix of the parameters; None as for `GradientDescentTrainer`.
     """
     net = network_of(f)
-    f, rates = (f, None) if net is None else (net.apply, network_rates(net, params))
+    rates = None if net is None else network_rates(net, params)
     train = GradientDescentTrainer(0.0, 1, loss, learning_rates)
-    model, _ = prepare(f, params, (x, y), train, None, rates)
+    model, _ = prepare(outputs_of(f), params, (x, y), train, None, rates)
     return curvature(model, model.params, loss)

@@ -76,7 +76,7 @@ def _relative_speed(model: Model, x: PyTree, loss: AbstractSquaredLoss | Abstrac
 
 def drift(theta: np.ndarray, start: np.ndarray) -> float:
     """Return the relative distance of two kernels."""
-    return _relative(np.linalg.norm(theta - start), np.linalg.norm(start))
+    return _relative(float(np.linalg.norm(theta - start)), float(np.linalg.norm(start)))
 
 
 def rotation(theta: np.ndarray, start: np.ndarray) -> float:
@@ -159,4 +159,4 @@ def _cosine(kernel: np.ndarray, y: np.ndarray) -> float | None:
 def _relative(a: float, b: float) -> float:
     if b == 0:
         return 0.0 if a == 0 else float("inf")
-    return float(a / b)
+    return a / b

@@ -3,8 +3,8 @@ r"""The model against its linearisation at the start, in function space.
 .. math:: \mathrm{gap}_t = \frac{\|f_t - f^{\mathrm{lin}}_t\|}{\|f_T - f_0\|}
 
 with the linearised model trained in the same way: for full-batch gradient descent on a squared loss in closed form,
-:math:`f^{\mathrm{lin}}_k = f_0 + \Theta_0\,s\,\phi_k(s\Theta_0)(y - f_0)` (Lee et al. 2019, arXiv 1902.06720), otherwise
-by training it.
+:math:`f^{\mathrm{lin}}_k = f_0 + \Theta_0\,s\,\phi_k(s\Theta_0)(y - f_0)` (Lee et al. 2019, arXiv 1902.06720),
+otherwise by training it.
 """
 
 from __future__ import annotations
@@ -76,8 +76,8 @@ def trained(model: Model, trainer: AbstractTrainer, run: Run, x: PyTree) -> np.n
         return None
     if other.steps != run.steps:
         raise ValueError(
-            f"the trainer kept steps {run.steps} of the model but {other.steps} of its linearisation; expected the same "
-            "ones."
+            f"the trainer kept steps {run.steps} of the model but {other.steps} of its linearisation; expected the "
+            "same ones."
         )
     tangent = Tangent(model.f, model.params)
     return np.stack([np.asarray(outputs(tangent, p, x), np.float64) for p in other.params])

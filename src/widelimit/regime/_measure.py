@@ -76,7 +76,8 @@ def pick(model: Model, entries: int) -> Probe:
     if n * o <= entries:
         return Probe(model.x, model.y, True)
     chosen = np.unique(np.linspace(0, n - 1, max(2, entries // o)).astype(int))
-    return Probe(*jax.tree.map(lambda a: a[chosen], (model.x, model.y)), False)
+    x, y = jax.tree.map(lambda a: a[chosen], (model.x, model.y))
+    return Probe(x, y, False)
 
 
 def measure(
@@ -160,7 +161,8 @@ def _alignment(theta: np.ndarray, lane: _Lane) -> tuple[float, float]:
     if y.ndim != 2 or theta.shape[0] != y.size:
         return np.nan, np.nan
     found = _kernels.alignment(theta, y.reshape(n, -1))
-    return tuple(np.nan if v is None else v for v in found)
+    plain, centred = (np.nan if v is None else v for v in found)
+    return plain, centred
 
 
 def _sharpness(lane: _Lane, params: Params, theta: np.ndarray) -> float:

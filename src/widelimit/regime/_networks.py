@@ -6,7 +6,7 @@ from typing import Any
 
 import jax
 
-from .._typing import Params, PyTree
+from .._typing import ApplyFn, Params, PyTree
 from ..arch import AbstractLayer, Serial, feature_exponent, parameterizations
 from ._sweep import Theory
 
@@ -15,6 +15,11 @@ def network_of(f: Any) -> AbstractLayer | None:
     """Return the network of this library whose outputs ``f`` gives, as itself or as its ``apply``; else None."""
     owner = f if isinstance(f, AbstractLayer) else getattr(f, "__self__", None)
     return owner if isinstance(owner, AbstractLayer) else None
+
+
+def outputs_of(f: ApplyFn | AbstractLayer) -> ApplyFn:
+    """Return the function that gives the outputs of a model or of a network of this library."""
+    return f.apply if isinstance(f, AbstractLayer) else f
 
 
 def network_rates(net: AbstractLayer, params: Params) -> PyTree:

@@ -1,7 +1,7 @@
 r"""The same training at several widths: how drift, gap and feature change go with width, beside the theory.
 
 With r the exponent of Yang & Hu (2021, arXiv 2011.14522): features move by :math:`n^{-r}`, and kernel and linearisation
-gap by between :math:`n^{-2r}` (leading order for :math:`r = 1/2`: Huang & Yau 2019, arXiv 1909.08156) and :math:`n^{-r}`
+gap by between :math:`n^{-2r}` (leading order for r = 1/2: Huang & Yau 2019, arXiv 1909.08156) and :math:`n^{-r}`
 (proven: Lee et al. 2019, arXiv 1902.06720). At r = 0 nothing falls with width.
 """
 

@@ -95,8 +95,8 @@ def _undetermined(n: Numbers, rules: Rules) -> str:
 def _catapult(n: Numbers, rules: Rules) -> str:  # noqa: ARG001
     return (
         f"Catapult: with a step of {n.step:.2g}/λ, beyond the 2/λ up to which its linearisation is stable, the loss "
-        f"rose to {_times(n.spike)} its start and came down to {n.remaining:.1%} of it, while step times sharpness fell "
-        f"from {n.step:.2g} to {n.step_after:.2g}."
+        f"rose to {_times(n.spike)} its start and came down to {n.remaining:.1%} of it, while step times sharpness "
+        f"fell from {n.step:.2g} to {n.step_after:.2g}."
     )
 
 
