@@ -295,6 +295,7 @@ def test_seeds_that_disagree_say_so():
     assert three.verdict.regime is Regime.KERNEL
     assert not three.verdict.clear
     assert three.verdict.cautions[0].startswith("The 3 initialisations disagree: 2 kernel, 1 intermediate")
+    assert three.verdict.sentence.endswith("; 2 of 3 initialisations say so.")
     assert across_seeds([between, kernel]).verdict.regime is Regime.INTERMEDIATE
     both = across_seeds([kernel, kernel])
     assert both.verdict.clear

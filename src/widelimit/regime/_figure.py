@@ -100,7 +100,8 @@ def _motion(axes: Axes, report: Report) -> None:
     axes.set(title="Motion away from the start", ylabel="relative change")
     for name, text in (("kernel_drift", "kernel below"), ("feature_drift", "features above")):
         level = report.setting.get("rules", {}).get(name)
-        if level is not None:
+        low, high = axes.get_ylim()
+        if level is not None and low < level < high:
             axes.axhline(level, color=FINITE, lw=0.8, ls="--", alpha=0.6)
             axes.annotate(
                 text, (0.02, level), xycoords=("axes fraction", "data"), xytext=(0, 2), textcoords="offset points",

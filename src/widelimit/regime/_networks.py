@@ -38,7 +38,7 @@ def network_theory(net: AbstractLayer) -> Theory:
     if len(found) < 2 or len(exponents) != 1:
         return Theory(None, "")
     r = feature_exponent(exponents.pop().layers(len(found) - 1))
-    name = type(found[0]).__name__
+    name = f"{type(found[0]).__name__.removesuffix('Parameterization')} parameterization"
     if r < 0:
         return Theory(None, f"{name} at r = {r:g}: unstable as the width grows, so no slopes are predicted")
     kind = "a kernel machine in the limit" if r > 0 else "features at any width"

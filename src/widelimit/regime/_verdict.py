@@ -101,6 +101,8 @@ def across_seeds(verdicts: Sequence[Verdict]) -> Seeds:
             f"{n} {r.value}" for r, n in counts.items()
         )
         said += "; the numbers are those of the first with this regime."
+        sentence = f"{first.sentence[:-1]}; {most} of {len(verdicts)} initialisations say so."
+        first = dataclasses.replace(first, sentence=sentence)
     agreed = len(counts) == 1 and all(v.clear for v in verdicts)
     return Seeds(chosen, dataclasses.replace(first, cautions=(said, *cautions), clear=agreed))
 
