@@ -10,7 +10,7 @@ from widelimit import regime
 from widelimit.arch import MuP
 
 small = os.environ.get("WIDELIMIT_EXAMPLE_SIZE") == "small"
-width = 128 if small else 512
+width = 64 if small else 512
 rng = np.random.default_rng(0)
 x, x_test = rng.standard_normal((2, 24, 4))
 y = np.sin(2 * x[:, 0]) * x[:, 1]
@@ -28,4 +28,5 @@ for name, parameterization in (("NTK", wl.NTKParameterization()), ("µP", MuP())
     report = regime.diagnose(net, params, x, y[:, None], train=trainer, x_test=x_test)
     print(f"{name}: {report.verdict.sentence}")
     print("  " + "\n  ".join(report.verdict.change))
-    report.plot().savefig(f"regime-{name}.png")
+
+report.plot().savefig("regime-mup.png")

@@ -2,6 +2,7 @@
 
 import dataclasses
 
+import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -207,6 +208,29 @@ def test_a_flax_model_with_its_representations():
     assert 0 < report.along.drift[-1] < 3
     with pytest.raises(ValueError, match="expected 8 rows"):
         diagnose(f, params, X, Y, train=train, features=lambda p, x: {"mean": features(p, x)["hidden"].mean(0)})
+
+
+def test_an_equinox_module_is_its_own_parameters():
+    """Leaves that are no floating arrays, such as the activation, stay where they are."""
+    module = eqx.nn.MLP(3, "scalar", 16, 1, activation=jnp.tanh, key=jax.random.key(0))
+    moved = jax.tree.map(lambda a: a + 0.01 if eqx.is_inexact_array(a) else a, module)
+
+    def f(module, x):
+        return jax.vmap(module)(x)
+
+    def features(module, x):
+        return [jax.vmap(lambda v: module.activation(module.layers[0](v)))(x)]
+
+    train = GradientDescentTrainer(0.2, 20, MeanSquares())
+    report = diagnose(f, module, X, Y, train=train, x_test=X_TEST, features=features)
+    assert [a.name for a in report.layers] == ["0", "1"]
+    assert report.training.losses[0] == pytest.approx(float(np.mean((f(module, X) - Y) ** 2)) / 2, rel=1e-5)
+    assert report.features[0].name == "layer 1"
+    scaled = diagnose(f, module, X, Y, train=train, output_scale=2.0)
+    assert scaled.training.losses[0] == pytest.approx(float(np.mean(Y**2)) / 2, rel=1e-5)
+    own = diagnose(f, module, X, Y, train=Checkpoints([moved], loss=MeanSquares()), features=features)
+    assert own.features[0].change > 0
+    assert own.training.losses[1] == pytest.approx(float(np.mean((f(moved, X) - Y) ** 2)) / 2, rel=1e-5)
 
 
 @pytest.mark.slow

@@ -14,7 +14,7 @@ from ..dynamics import AbstractLoss, AbstractSquaredLoss, SumOfSquares
 from ._features import FeatureFn, net_features
 from ._kernels import curvature
 from ._lazy import scale_output
-from ._measure import measure, prepare
+from ._measure import measure, prepare, split
 from ._networks import layer_title, network_of, network_rates, network_theory, outputs_of
 from ._numbers import Rules
 from ._report import Report
@@ -107,7 +107,8 @@ def diagnose(
     if output_scale is not None:
         function = scale_output(function, output_scale, params)
     model, compared = prepare(function, params, (x, y), train, x_test, rates)
-    report = measure(model, train, compared, features, entries)
+    seen = None if features is None else split(features, params)[0]
+    report = measure(model, train, compared, seen, entries)
     layers = tuple(dataclasses.replace(a, name=layer_title(net, a.name)) for a in report.layers)
     theory = Theory(None, "") if net is None else network_theory(net)
     setting = {**report.setting, "rules": dataclasses.asdict(rules), "parameterization": theory.text, "r": theory.r}

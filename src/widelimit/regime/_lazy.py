@@ -21,7 +21,7 @@ import numpy as np
 
 from .._typing import ApplyFn, Array, Params, PyTree, Scalar
 from ._kernels import norm, scaled
-from ._run import Model, columns, spread
+from ._run import Model, columns, floating, spread
 
 
 @dataclasses.dataclass(frozen=True)
@@ -104,7 +104,8 @@ def scale_output(f: ApplyFn, alpha: Scalar, params0: Params = None) -> Scaled:
     """
     if not float(alpha) > 0:
         raise ValueError(f"alpha is {alpha}; expected a positive number.")
-    dtype = jnp.result_type(*jax.tree.leaves(params0)) if params0 is not None else jnp.result_type(float)
+    leaves = jax.tree.leaves(floating(params0))
+    dtype = jnp.result_type(*leaves) if leaves else jnp.result_type(float)
     return Scaled(f, jnp.asarray(alpha, dtype), params0)
 
 

@@ -10,14 +10,14 @@ import jax.numpy as jnp
 import numpy as np
 
 from .. import _check
-from .._typing import ApplyFn, Array, Params, PyTree
+from .._typing import ApplyFn, Array, Callable, Params, PyTree
 from ..dynamics import AbstractSquaredLoss
 from . import _kernels, _linear
 from ._features import FeatureFn, feature_changes
 from ._layers import kernel_shares, movement
 from ._lazy import Laziness, laziness
 from ._report import Along, Layer, Report, Training
-from ._run import Model, Run, columns, loss_targets, outputs, spread
+from ._run import Model, Run, WithRest, columns, floating, loss_targets, outputs, spread
 from ._trainer import AbstractTrainer, Rule
 from ._verdict import UNDECIDED
 
@@ -49,25 +49,37 @@ def prepare(
         Factors of the step size where ``train`` has none.
     """
     rule = train.rule()
-    params = jax.tree.map(lambda a: jnp.asarray(a) if isinstance(a, np.ndarray) else a, params)
-    floating = [a for a in jax.tree.leaves(params) if eqx.is_inexact_array(a)]
-    if not floating:
+    f, params = split(f, params)
+    leaves = jax.tree.leaves(params)
+    if not leaves:
         raise ValueError("params has no floating arrays; expected the initial parameters as a pytree of them.")
-    for i, a in enumerate(floating):
+    for i, a in enumerate(leaves):
         _check.finite(np.asarray(a), f"leaf {i} of params")
-    dtype = jnp.result_type(*floating)
+    dtype = jnp.result_type(*leaves)
     x = _cast(_check.inputs(data[0], "x"), dtype)
     if x_test is not None:
         x_test = _cast(_check.inputs(x_test, "x_test"), dtype)
         _check.same_features(x_test, x, ("x_test", "x"))
-    shape = jax.eval_shape(lambda p, x: columns(f(p, x)), *eqx.filter((params, x), eqx.is_array)).shape
+    shape = eqx.filter_eval_shape(lambda f, p, x: columns(f(p, x)), f, params, x).shape
     if shape[0] != len(x):
         raise ValueError(f"f(params, x) has {shape[0]} rows for {len(x)} examples; expected one row per example.")
     y = _cast(loss_targets(rule.loss, data[1], shape), dtype)
     rates = rates if rule.learning_rates is None else rule.learning_rates
-    spread(rates, eqx.filter(params, eqx.is_inexact_array))
+    spread(rates, params)
     _check.finite(np.asarray(outputs(f, params, x)), "f(params, x)")
     return Model(f, params, x, y, rates), x_test
+
+
+def split(f: Callable, params: Params) -> tuple[Callable, Params]:
+    """Return a function of the floating arrays alone, and those; the function itself where there are no others."""
+    moving = floating(params)
+    if len(jax.tree.leaves(moving)) == len(jax.tree.leaves(params)):
+        return f, moving
+    return WithRest(f, eqx.filter(params, lambda a: not eqx.is_inexact_array(a) and not _is_floating(a))), moving
+
+
+def _is_floating(a: Any) -> bool:
+    return isinstance(a, np.ndarray) and bool(jnp.issubdtype(a.dtype, jnp.inexact))
 
 
 def pick(model: Model, entries: int) -> Probe:
@@ -241,16 +253,16 @@ def _predicted_velocity(lane: _Lane) -> float | None:
 
 
 def _setting(lane: _Lane, along: Along) -> dict[str, Any]:
-    floating = jax.tree.leaves(eqx.filter(lane.model.params, eqx.is_inexact_array))
+    leaves = jax.tree.leaves(lane.model.params)
     closed = lane.probe.whole and _linear.has_closed_form(lane.train)
     return {
         "examples": len(lane.model.y),
         "outputs": int(lane.theta.shape[0] // len(lane.probe.y)),
-        "parameters": int(sum(a.size for a in floating)),
+        "parameters": int(sum(a.size for a in leaves)),
         "kernel_examples": len(lane.probe.y),
         "compared_on": "the training inputs" if lane.x_test is None else f"{len(lane.x_test)} test inputs",
         "linearisation": "not trained" if np.isnan(along.gap).all() else "closed form" if closed else "trained",
-        "dtype": str(jnp.result_type(*floating)),
+        "dtype": str(jnp.result_type(*leaves)),
     }
 
 

@@ -10,7 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from .. import _check
-from .._typing import ApplyFn, Array, Params, PyTree
+from .._typing import ApplyFn, Array, Callable, Params, PyTree
 from ..dynamics import AbstractLoss, AbstractSquaredLoss
 
 
@@ -55,6 +55,23 @@ class Model(eqx.Module):
     x: PyTree
     y: Array
     learning_rates: PyTree = None
+
+
+class WithRest(eqx.Module):
+    """A function of parameters some of whose leaves are no floating arrays, as a function of the others."""
+
+    function: Callable
+    rest: PyTree
+
+    def __call__(self, params: Params, x: PyTree) -> Any:
+        """Return what the function gives."""
+        return self.function(eqx.combine(params, self.rest), x)
+
+
+def floating(params: Params) -> Params:
+    """Return the floating arrays of a pytree, as JAX arrays, with None in place of all other leaves."""
+    arrays = jax.tree.map(lambda a: jnp.asarray(a) if isinstance(a, np.ndarray) else a, params)
+    return eqx.filter(arrays, eqx.is_inexact_array)
 
 
 def snapshot_steps(steps: int, count: int = 9) -> tuple[int, ...]:

@@ -16,7 +16,7 @@ from .. import _check
 from .._slope import fit_slope
 from .._typing import Array, Callable, PyTree
 from ._features import FeatureFn
-from ._measure import measure, prepare
+from ._measure import measure, prepare, split
 from ._numbers import Numbers
 from ._report import Sweep, Trend, WidthRow
 from ._trainer import AbstractTrainer
@@ -108,7 +108,8 @@ def _gap(numbers: Numbers) -> float:
 def _one(variant: Variant, data: tuple[Any, Any, Any], train: AbstractTrainer, entries: int) -> tuple[float, ...]:
     x, y, x_test = data
     model, x_test = prepare(variant.f, variant.params, (x, y), train, x_test, variant.learning_rates)
-    report = measure(model, train, x_test, variant.features, entries, brief=True)
+    features = None if variant.features is None else split(variant.features, variant.params)[0]
+    report = measure(model, train, x_test, features, entries, brief=True)
     numbers = report.numbers()
     return (
         numbers.drift if numbers.finite else np.nan,

@@ -14,7 +14,7 @@ import numpy as np
 from .. import _check
 from .._typing import ApplyFn, Array, Callable, Key, Params, PyTree, Scalar
 from ..dynamics import AbstractLoss, AbstractSquaredLoss, SumOfSquares
-from ._run import Model, Run, loss_value, snapshot_steps, spread
+from ._run import Model, Run, floating, loss_value, snapshot_steps, spread
 
 
 class Rule(eqx.Module):
@@ -257,7 +257,7 @@ def _advance(loop: _Loop, moving: Params, losses: Array, start: Array, stop: Arr
 def _as_run(
     loss: AbstractSquaredLoss | AbstractLoss, model: Model, params: tuple, steps: tuple[int, ...] | None
 ) -> Run:
-    wanted = jax.tree.structure(model.params)
+    wanted, params = jax.tree.structure(model.params), tuple(floating(tree) for tree in params)
     for i, tree in enumerate(params):
         shapes = [np.shape(a) for a in jax.tree.leaves(tree)]
         if jax.tree.structure(tree) != wanted or shapes != [np.shape(a) for a in jax.tree.leaves(model.params)]:
