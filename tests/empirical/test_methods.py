@@ -7,6 +7,7 @@ import pytest
 
 from widelimit import empirical
 from widelimit.empirical import Diagonal, Full, JacobianContraction, NTKVectorProducts, Problem, Trace
+from widelimit.kernels import EmpiricalNTK
 
 METHODS = {"jacobian": JacobianContraction, "vector_products": NTKVectorProducts}
 
@@ -147,8 +148,6 @@ def test_learning_rates_weigh_parameters(method, x64):
         (mlp, {"w": np.ones((5, 3))}, {"w": np.ones((4, 1))}, r"has shape \(4, 1\); expected one that broadcasts"),
         (mlp, {"w": np.ones((5, 3))}, {"v": 1.0}, "expected a prefix of that of params"),
         (mlp, {"w": np.ones((5, 3))}, {"w": "fast"}, "'fast'; expected a number"),
-        (mlp, {"w": np.ones((5, 3))}, False, "no parameter is trainable"),
-        (mlp, {"w": np.arange(3)}, None, "no parameter is trainable"),
         (mlp, {"w": np.ones(3) * 1j}, None, r"params\['w'\] has dtype complex128"),
         ("mlp", {"w": np.ones(3)}, None, "expected a function"),
     ],
@@ -156,6 +155,18 @@ def test_learning_rates_weigh_parameters(method, x64):
 def test_bad_problems_are_refused(f, params, rates, words):
     with pytest.raises(ValueError, match=words):
         Problem(f, params, rates)
+
+
+@pytest.mark.parametrize(("params", "rates"), [(np.ones((5, 3)), False), (np.arange(3), None), ({}, None)])
+def test_nothing_to_train_is_refused(params, rates):
+    f = lambda p, x: x  # noqa: E731
+    with pytest.raises(ValueError, match="no parameter is trainable: params has"):
+        EmpiricalNTK(f, params, learning_rates=rates)
+    with pytest.raises(ValueError, match="no parameter is trainable: params has"):
+        empirical.ntk_operator(f, params, np.ones((2, 3)), learning_rates=rates)
+    for method in (*METHODS.values(), empirical.Sketch):
+        with pytest.raises(ValueError, match="no parameter is trainable: params has"):
+            method().block(Problem(f, params, rates), jnp.ones((2, 3)), None, Full())
 
 
 @pytest.mark.parametrize(

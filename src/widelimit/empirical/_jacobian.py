@@ -12,7 +12,7 @@ import jax.numpy as jnp
 from .._typing import Array, PyTree
 from ._method import AbstractMethod
 from ._outputs import AbstractOutputs
-from ._problem import Flat, Problem, flatten, scaled
+from ._problem import Flat, Problem, flatten, require_trainable, scaled
 from ._size import Measure, measure
 from ._tiles import balanced, by_blocks, length, mirrored_tiles, tiles
 
@@ -86,6 +86,7 @@ def jacobian_sizes(memory: int, size: Measure, n1: int, n2: int | None) -> tuple
 
 @eqx.filter_jit
 def _block(memory: int, problem: Problem, x1: PyTree, x2: PyTree | None, outputs: AbstractOutputs) -> Array:
+    require_trainable(problem)
     flat = flatten(problem)
     size = measure(flat, x1)
     sizes = jacobian_sizes(memory, size, length(x1), None if x2 is None else length(x2))
@@ -103,6 +104,7 @@ def _block(memory: int, problem: Problem, x1: PyTree, x2: PyTree | None, outputs
 
 @eqx.filter_jit
 def _diagonal(memory: int, problem: Problem, x: PyTree, outputs: AbstractOutputs) -> Array:
+    require_trainable(problem)
     flat = flatten(problem)
     size = measure(flat, x)
 

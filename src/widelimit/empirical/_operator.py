@@ -15,7 +15,7 @@ from jax import lax
 from .. import _check
 from .._typing import ApplyFn, Array, Params, PyTree
 from ._outputs import AbstractOutputs, Full, Trace
-from ._problem import Flat, Problem, flatten, output_shapes, scaled
+from ._problem import Flat, Problem, flatten, output_shapes, require_trainable, scaled
 from ._size import Measure, measure
 from ._tiles import balanced, by_blocks, length
 
@@ -100,7 +100,9 @@ def ntk_operator(
     x1 = _check.batch(x1, "x1")
     x2 = x1 if x2 is None else _check.batch(x2, "x2")
     _check.same_batch(x1, x2)
-    return NTKOperator(Problem(f, params, learning_rates), x1, x2, outputs, memory)
+    problem = Problem(f, params, learning_rates)
+    require_trainable(problem)
+    return NTKOperator(problem, x1, x2, outputs, memory)
 
 
 def _check_rows(v: Array, rows: int, ndim: int, words: str) -> None:

@@ -32,7 +32,7 @@ class Problem(eqx.Module):
     ------
     ValueError
         If the learning rates are no prefix of the parameters, negative, not finite or of a shape that does not
-        broadcast; if no parameter is trainable, or one is complex.
+        broadcast, or a parameter is complex.
     """
 
     f: ApplyFn
@@ -48,11 +48,6 @@ class Problem(eqx.Module):
         for (path, leaf), rate in zip(named, rates, strict=True):
             _check_leaf(leaf, f"params{jax.tree_util.keystr(path)}")
             _check_rate(rate, leaf, f"learning_rates of params{jax.tree_util.keystr(path)}")
-        if not any(_trains(leaf, rate) for (_, leaf), rate in zip(named, rates, strict=True)):
-            raise ValueError(
-                f"no parameter is trainable: params has {len(named)} leaves, of which none is a floating array with a "
-                "learning rate above zero. Give floating parameters, or change learning_rates."
-            )
 
 
 class Flat(eqx.Module):
@@ -92,6 +87,17 @@ def flatten(problem: Problem) -> Flat:
         return jnp.concatenate([jnp.ravel(leaf) for leaf in jax.tree.leaves(out)])
 
     return Flat(one, [jnp.asarray(every[i]) for i in index], [rates[i] for i in index], index)
+
+
+def require_trainable(problem: Problem) -> None:
+    """Refuse a problem in which nothing is trained: its kernel is zero."""
+    every = jax.tree.leaves(problem.params)
+    rates = _spread(problem.learning_rates, problem.params, len(every))
+    if not any(_trains(leaf, rate) for leaf, rate in zip(every, rates, strict=True)):
+        raise ValueError(
+            f"no parameter is trainable: params has {len(every)} leaves, of which none is a floating array with a "
+            "learning rate above zero. Give floating parameters, or change learning_rates."
+        )
 
 
 def output_shapes(problem: Problem, x: PyTree) -> PyTree:

@@ -15,7 +15,7 @@ from .._typing import Array, Key, PyTree
 from ._jacobian import wide
 from ._method import AbstractMethod
 from ._outputs import AbstractOutputs
-from ._problem import Flat, Problem, flatten
+from ._problem import Flat, Problem, flatten, require_trainable
 from ._size import measure
 from ._tiles import balanced, by_blocks, length
 
@@ -71,6 +71,7 @@ class Sketch(AbstractMethod):
 @eqx.filter_jit
 def sketched_gradients(sketch: Sketch, problem: Problem, x: PyTree) -> Array:
     """Return the projected gradients of a batch, (n, o, dimension), times the roots of the learning rates."""
+    require_trainable(problem)
     flat = flatten(problem)
     key = jax.random.key(0) if sketch.key is None else sketch.key
 

@@ -14,7 +14,7 @@ from .._typing import Array, PyTree
 from ._jacobian import jacobians, rated
 from ._method import AbstractMethod
 from ._outputs import AbstractOutputs
-from ._problem import Flat, Problem, flatten
+from ._problem import Flat, Problem, flatten, require_trainable
 from ._size import Measure, measure
 from ._tiles import balanced, by_blocks, length, tiles
 
@@ -45,6 +45,7 @@ class NTKVectorProducts(AbstractMethod):
 
 @eqx.filter_jit
 def _block(memory: int, problem: Problem, x1: PyTree, x2: PyTree, outputs: AbstractOutputs) -> Array:
+    require_trainable(problem)
     flat = flatten(problem)
 
     def pair(x: PyTree, gradients: list[Array]) -> Array:
@@ -56,6 +57,7 @@ def _block(memory: int, problem: Problem, x1: PyTree, x2: PyTree, outputs: Abstr
 
 @eqx.filter_jit
 def _diagonal(memory: int, problem: Problem, x: PyTree, outputs: AbstractOutputs) -> Array:
+    require_trainable(problem)
     flat = flatten(problem)
 
     def block(x: PyTree) -> Array:

@@ -19,6 +19,7 @@ from ..empirical import (
     ntk_operator,
     output_shapes,
     outputs_of,
+    require_trainable,
     spread,
     structured_parts,
     unflatten_block,
@@ -65,7 +66,7 @@ class EmpiricalNTK(AbstractKernel):
 
     def __check_init__(self) -> None:
         """Check the parameters and their learning rates."""
-        self.problem()
+        require_trainable(self.problem())
 
     def problem(self) -> Problem:
         """Return what a method is asked."""
