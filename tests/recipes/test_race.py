@@ -16,9 +16,10 @@ import pytest
 
 import widelimit as wl
 from widelimit import recipes
+from widelimit._slope import fit_slope
 from widelimit.recipes._race_report import SCHEMA
-from widelimit.recipes._statistics import band_coverage, fit_slope
-from widelimit.recipes._training import snapshot_steps
+from widelimit.recipes._statistics import band_coverage
+from widelimit.regime import snapshot_steps
 
 SMALL = recipes.RaceConfig(recipes.Architecture(depth=1), widths=(16, 64), seeds=2, steps=20)
 
