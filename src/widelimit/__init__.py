@@ -1,6 +1,7 @@
 """The neural tangent kernel and infinite-width limits of neural networks: exact, measured and visible."""
 
 from . import adapters as adapters
+from . import regime as regime
 from .arch import ABRelu as ABRelu
 from .arch import Abs as Abs
 from .arch import Cos as Cos
