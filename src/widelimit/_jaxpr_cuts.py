@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 import jax.numpy as jnp
 from jax.extend import core
 
+from ._convolution import convolve
 from ._jaxpr import (
     DATA,
     PARAMETER,
@@ -226,13 +227,18 @@ def _run(jaxpr: Any, values: dict, uses: list[Use], place: _Place) -> list:
         path = (*place.path, i)
         inputs = [read(values, v) for v in eqn.invars]
         inside = [k for k, use in enumerate(uses) if len(use.path) > len(path) and use.path[: len(path)] == path]
-        out = _run_scan(eqn, inputs, uses, (path, inside), place) if inside else bind(eqn, inputs)
+        out = _run_scan(eqn, inputs, uses, (path, inside), place) if inside else _apply(eqn, inputs)
         if path in here:
             k = here[path]
             place.operands[k] = inputs[uses[k].inner]
             out = [out[0] + place.shifts[k]]
         values.update(zip(eqn.outvars, out, strict=True))
     return [read(values, v) for v in jaxpr.outvars]
+
+
+def _apply(eqn: Any, inputs: list) -> list:
+    convolution = eqn.primitive.name == "conv_general_dilated"
+    return [convolve(*inputs, eqn.params)] if convolution else bind(eqn, inputs)
 
 
 def _run_scan(eqn: Any, inputs: list, uses: list[Use], where: tuple[tuple, list[int]], place: _Place) -> list:

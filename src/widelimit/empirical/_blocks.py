@@ -14,11 +14,12 @@ Get = Callable[[PyTree], PyTree]
 Pair = Callable[[PyTree, PyTree], list[Array]]
 
 
-def each(kernel: Callable[[PyTree], Array], x: PyTree, b: int) -> Array:
-    """Return ``kernel`` of a batch by blocks of ``b`` examples: (n, ...)."""
+def each(fn: Callable[[PyTree], PyTree], x: PyTree, b: int) -> PyTree:
+    """Return ``fn`` of a batch, a pytree of arrays (n, ...), by blocks of ``b`` examples."""
     blocks, n = _split(x, b)
-    out = lax.map(kernel, blocks)
-    return jnp.reshape(out, (-1, *out.shape[2:]))[:n]
+    if len(jax.tree.leaves(blocks)[0]) == 1:
+        return fn(x)
+    return jax.tree.map(lambda out: jnp.reshape(out, (-1, *out.shape[2:]))[:n], lax.map(fn, blocks))
 
 
 def all_pairs(get: Get, pair: Pair, batches: tuple[PyTree, PyTree], how: tuple[int, bool]) -> list[Array]:

@@ -16,6 +16,8 @@ from ._plan import Size, contraction, decide, examples_at_a_time, size_of, store
 from ._problem import Flat, Problem, flatten
 
 MEMORY = 2**30
+CACHE = 2**25
+"""Bytes within which signals and patches of a few examples stay: larger ones leave the cache, and are mapped anew."""
 
 
 class StructuredDerivatives(AbstractMethod):
@@ -126,8 +128,10 @@ def _block(problem: Problem, x1: PyTree, x2: PyTree | None, outputs: AbstractOut
         zeros = jnp.zeros((size.rows, size.columns, *shape), plan.dtype)
         return [zeros] * (len(plan.leaves) if options.by_leaf else 1)
 
+    at_once = max(1, int(CACHE // transient(plan, size)))
+
     def get(x: PyTree) -> list:
-        return features(plan, flat.leaves, x)
+        return each(lambda x: features(plan, flat.leaves, x), x, at_once)
 
     def pair(a: list, b: list) -> list[Array]:
         parts = [inner(outputs, p, q) for p, q in zip(_rated(flat, a), b, strict=True)]
