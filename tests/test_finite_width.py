@@ -7,7 +7,7 @@ import pytest
 
 import widelimit as wl
 from tables import NETS
-from widelimit.recipes._statistics import fit_slope
+from widelimit._slope import fit_slope
 
 X = np.array([[0.3, -1.0, 0.5], [0.9, 0.2, -0.4], [0.3, -1.0, 0.5]], np.float32)
 

@@ -16,7 +16,7 @@ FILES = sorted(SRC.rglob("*.py"))
 
 # Imports go only to an earlier entry; modules of the ground (a leading underscore) come before all.
 LAYERS = [
-    "ground", "dual", "arch", "engine", "empirical", "kernels", "gram", "solve", "gp", "dynamics",
+    "ground", "adapters", "dual", "arch", "engine", "empirical", "kernels", "gram", "solve", "gp", "dynamics",
     "regime", "theory", "plot", "recipes", "compat", "sklearn", "torch", "cli", "lab", "__init__", "__main__",
 ]  # fmt: skip
 FORBIDDEN = {("empirical", "arch"), ("empirical", "dual"), ("empirical", "engine")}
@@ -221,7 +221,7 @@ def test_the_public_face_is_small_and_documented():
 
 def test_import_is_light():
     """No plotting, command line, scikit-learn or pandas at import."""
-    heavy = ("matplotlib", "sklearn", "typer", "rich", "pandas", "optax")
+    heavy = ("diffrax", "matplotlib", "sklearn", "typer", "rich", "pandas", "optax", "flax", "haiku", "torch")
     code = f"import sys, widelimit; print([m for m in {heavy} if m in sys.modules])"
     out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
     assert out.strip() == "[]"

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 import widelimit as wl
+from widelimit._slope import fit_slope
 from widelimit.arch import ABC, MeanField, MuP, Role, parameterizations, parameterize
 from widelimit.dynamics import SumOfSquares
-from widelimit.recipes._statistics import fit_slope
 from widelimit.recipes._training import Trainer
 
 X = np.random.default_rng(0).standard_normal((5, 3))

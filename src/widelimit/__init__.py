@@ -1,5 +1,7 @@
 """The neural tangent kernel and infinite-width limits of neural networks: exact, measured and visible."""
 
+from . import adapters as adapters
+from . import regime as regime
 from .arch import ABRelu as ABRelu
 from .arch import Abs as Abs
 from .arch import Cos as Cos
@@ -10,21 +12,27 @@ from .arch import Flatten as Flatten
 from .arch import Gaussian as Gaussian
 from .arch import Identity as Identity
 from .arch import LeakyRelu as LeakyRelu
+from .arch import MeanField as MeanField
+from .arch import MuP as MuP
 from .arch import NTKParameterization as NTKParameterization
 from .arch import Relu as Relu
 from .arch import Sin as Sin
 from .arch import StandardParameterization as StandardParameterization
 from .arch import from_json as from_json
+from .arch import parameterize as parameterize
 from .arch import residual as residual
 from .arch import serial as serial
 from .arch import to_json as to_json
+from .dynamics import CrossEntropy as CrossEntropy
 from .dynamics import GradientDescent as GradientDescent
 from .dynamics import GradientFlow as GradientFlow
 from .dynamics import MeanSquares as MeanSquares
+from .dynamics import Momentum as Momentum
 from .dynamics import SumOfSquares as SumOfSquares
 from .dynamics import infinite_ensemble as infinite_ensemble
 from .dynamics import max_learning_rate as max_learning_rate
 from .dynamics import network_flow as network_flow
+from .empirical import Diagonal as Diagonal
 from .empirical import Full as Full
 from .empirical import Trace as Trace
 from .empirical import linearize as linearize
@@ -32,4 +40,6 @@ from .empirical import taylor_expand as taylor_expand
 from .engine import Reference as Reference
 from .kernels import NNGP as NNGP
 from .kernels import NTK as NTK
+from .kernels import EmpiricalNNGP as EmpiricalNNGP
 from .kernels import EmpiricalNTK as EmpiricalNTK
+from .theory import stability as stability

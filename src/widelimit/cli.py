@@ -1,4 +1,4 @@
-"""The command line: ``widelimit race ...``."""
+"""The command line: ``widelimit race ...``, ``widelimit regime ...``."""
 
 import contextlib
 import json
@@ -80,6 +80,62 @@ def race(
         typer.echo(json.dumps(report, allow_nan=False))
     else:
         _print_race(report, out)
+
+
+@app.command()
+def regime(
+    data: Annotated[str, typer.Option(help="sine, digits, digits:onehot, diabetes, or a .csv or .npz file.")] = "sine",
+    target: Annotated[str | None, typer.Option(help="Column of a CSV file (or key of an NPZ file) to predict.")] = None,
+    train: Annotated[int | None, typer.Option(help="Number of training examples; default by data set.")] = None,
+    test: Annotated[int | None, typer.Option(help="Number of test examples; default by data set.")] = None,
+    depth: Annotated[int, typer.Option(help="Number of hidden layers.")] = 2,
+    width: Annotated[int, typer.Option(help="Width of the hidden layers.")] = 512,
+    activation: Annotated[str, typer.Option(help="erf, relu, tanh, gelu, ...; a wrong name lists them all.")] = "erf",
+    weight_std: Annotated[float, typer.Option(help="Scale of the weights.")] = 1.5,
+    bias_std: Annotated[float, typer.Option(help="Scale of the biases.")] = 0.1,
+    parameterization: Annotated[str, typer.Option(help="ntk, standard, ...; a wrong name lists them all.")] = "ntk",
+    learning_rate: Annotated[
+        float | None, typer.Option(help="Step size under --loss; default: half the largest stable at the start.")
+    ] = None,
+    loss: Annotated[str, typer.Option(help="mean: 1/(2no) of the sum of squares; sum: 1/2 of it.")] = "mean",
+    steps: Annotated[int, typer.Option(help="Full-batch gradient steps.")] = 256,
+    output_scale: Annotated[
+        float | None, typer.Option(help="Train α(f - f₀) for this α, with the step divided by α².")
+    ] = None,
+    widths: Annotated[str, typer.Option(help="Widths for slopes, separated by commas; default: none.")] = "",
+    seeds: Annotated[int, typer.Option(help="Number of networks (per width).")] = 3,
+    seed: Annotated[int, typer.Option(help="Seed of all random numbers.")] = 0,
+    out: Annotated[pathlib.Path, typer.Option(help="Folder for report.json, regime.png, report.html.")] = pathlib.Path(
+        "regime"
+    ),
+    as_json: Annotated[bool, typer.Option("--json", help="Print the JSON report alone; no progress bar.")] = False,
+) -> None:
+    """Say whether a network is a kernel machine on data or learns features, and what would change that."""
+    with _sentences():
+        from . import recipes
+
+        recipes.prepare_folder(out)
+        architecture = recipes.Architecture(depth, activation, weight_std, bias_std, parameterization)
+        config = recipes.RegimeConfig(
+            architecture,
+            width,
+            steps,
+            learning_rate,
+            loss,
+            seeds,
+            _widths(widths) if widths else (),
+            output_scale,
+            seed,
+        )
+        loaded = recipes.load(data, target=target, n_train=train, n_test=test, seed=seed)
+        with _Bar(quiet=as_json) as bar:
+            result = recipes.regime(loaded, config, bar.update)
+        recipes.write_regime(result, out)
+    if as_json:
+        typer.echo(json.dumps(result.to_dict(), allow_nan=False))
+    else:
+        typer.echo(str(result.report))
+        typer.echo(f"\nWritten: {out}/report.html, {out}/regime.png, {out}/report.json")
 
 
 def _widths(text: str) -> tuple[int, ...]:

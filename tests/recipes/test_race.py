@@ -16,9 +16,10 @@ import pytest
 
 import widelimit as wl
 from widelimit import recipes
+from widelimit._slope import fit_slope
 from widelimit.recipes._race_report import SCHEMA
-from widelimit.recipes._statistics import band_coverage, fit_slope
-from widelimit.recipes._training import snapshot_steps
+from widelimit.recipes._statistics import band_coverage
+from widelimit.regime import snapshot_steps
 
 SMALL = recipes.RaceConfig(recipes.Architecture(depth=1), widths=(16, 64), seeds=2, steps=20)
 
@@ -207,7 +208,8 @@ def test_command_line_prints_json_alone(tmp_path):
         (("--widths", "8"), "at least two different widths"),
         (("--widths", "0,8"), "expected a positive integer"),
         (("--activation", "rleu"), "Did you mean 'relu'"),
-        (("--parameterization", "mup"), "expected one of ntk, standard"),
+        (("--parameterization", "mup"), "no kernel limit to race against"),
+        (("--parameterization", "ntl"), "Did you mean 'ntk'"),
         (("--depth", "0"), "expected a number of hidden layers"),
         (("--seeds", "0"), "seeds is 0"),
         (("--learning-rate", "-1"), "learning_rate is -1.0"),

@@ -4,6 +4,9 @@ from ._auto import Auto as Auto
 from ._auto import Choice as Choice
 from ._auto import Estimate as Estimate
 from ._cost import Cost as Cost
+from ._hierarchy import KernelVelocity as KernelVelocity
+from ._hierarchy import flow_direction as flow_direction
+from ._hierarchy import kernel_velocity as kernel_velocity
 from ._jacobian import JacobianContraction as JacobianContraction
 from ._method import AbstractMethod as AbstractMethod
 from ._ntk import empirical_ntk as empirical_ntk
@@ -28,6 +31,9 @@ from ._structured import StructuredDerivatives as StructuredDerivatives
 from ._structured import describe as describe
 from ._structured import structured_cost as structured_cost
 from ._structured import structured_parts as structured_parts
+from ._taylor import SecondOrder as SecondOrder
 from ._taylor import linearize as linearize
+from ._taylor import second_order as second_order
 from ._taylor import taylor_expand as taylor_expand
+from ._taylor import taylor_terms as taylor_terms
 from ._vector_products import NTKVectorProducts as NTKVectorProducts

@@ -12,6 +12,11 @@ from ._race_page import footnotes as footnotes
 from ._race_page import row_table as row_table
 from ._race_page import trend_table as trend_table
 from ._race_report import RaceReport as RaceReport
+from ._regime import LOSSES as LOSSES
+from ._regime import RegimeConfig as RegimeConfig
+from ._regime import RegimeResult as RegimeResult
+from ._regime import regime as regime
+from ._regime_files import write_regime as write_regime
 from ._widths import WidthsConfig as WidthsConfig
 from ._widths import WidthSweep as WidthSweep
 from ._widths import width_sweep as width_sweep

@@ -23,11 +23,12 @@ from ..dynamics import (
 )
 from ..empirical import Full
 from ..kernels import NTK, AbstractKernel, EmpiricalNTK
+from ..regime import snapshot_steps
 from ._architecture import Architecture
 from ._data import Dataset
 from ._race_report import DataSummary, LimitSummary, RaceReport, WidthRow, conclude
 from ._statistics import band_coverage
-from ._training import Trainer, relative_distance, snapshot_steps
+from ._training import Trainer, relative_distance
 
 Progress = Callable[[float, float, str], None]
 """Called with (work done, total work, what is being done); the unit is a multiply-add."""

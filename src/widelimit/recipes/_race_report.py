@@ -6,10 +6,11 @@ import dataclasses
 import math
 from typing import TYPE_CHECKING, Any
 
-import jax
 import numpy as np
 
-from ._statistics import Coverage, Slope, fit_slope
+from .._slope import Slope, fit_slope
+from ._environment import environment
+from ._statistics import Coverage
 
 if TYPE_CHECKING:
     from ._data import Dataset
@@ -163,14 +164,7 @@ def conclude(
 ) -> RaceReport:
     """Fit the slopes, find the verdict, and return the report."""
     trends = fit_trends(rows, config.architecture.depth)
-    environment = {
-        "widelimit": _version(),
-        "jax": jax.__version__,
-        "device": jax.devices()[0].device_kind,
-        "network_dtype": str(jax.numpy.zeros(()).dtype),
-        "seconds": round(seconds, 3),
-    }
-    return RaceReport(config, data, limit, rows, trends, _verdict(rows, trends, config.seeds), environment)
+    return RaceReport(config, data, limit, rows, trends, _verdict(rows, trends, config.seeds), environment(seconds))
 
 
 def fit_trends(rows: tuple[WidthRow, ...], depth: int) -> tuple[Trend, ...]:
@@ -222,12 +216,6 @@ def _verdict(rows: tuple[WidthRow, ...], trends: tuple[Trend, ...], seeds: int) 
     return (
         f"At width {last.width} the network {kind}: its gap to the linearisation is {gap:.1%} of what it learnt{trend}."
     )
-
-
-def _version() -> str:
-    from importlib import metadata
-
-    return metadata.version("widelimit")
 
 
 def _plain(value: Any) -> Any:

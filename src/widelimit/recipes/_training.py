@@ -5,7 +5,6 @@ import functools
 import equinox as eqx
 import jax
 import jax.numpy as jnp
-import numpy as np
 import optax
 
 from .._typing import Array, Key, Params, Shape
@@ -98,14 +97,6 @@ def _advance(trainer: Trainer, params: Params, x: Array, recorded: Array) -> tup
     carry = params, jax.vmap(optimizer.init)(params)
     (params, _), (losses, outputs) = jax.lax.scan(step, carry, recorded)
     return params, losses, outputs
-
-
-def snapshot_steps(steps: int, count: int = 9) -> tuple[int, ...]:
-    """Return about ``count`` recorded steps from 0 to ``steps``, evenly spaced in log scale."""
-    if steps < count:
-        return tuple(range(steps + 1))
-    grid = np.unique(np.round(np.geomspace(1, steps, count - 1)).astype(int))
-    return (0, *(int(k) for k in grid))
 
 
 def relative_distance(params: Params, initial: Params) -> Array:

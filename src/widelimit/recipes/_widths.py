@@ -23,6 +23,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from .. import _check
+from .._slope import Slope, fit_slope
 from .._typing import Array, Callable, Key, Params
 from ..arch import Serial
 from ..dynamics import AbstractSquaredLoss, SumOfSquares
@@ -30,7 +31,6 @@ from ..empirical import StructuredDerivatives, Trace
 from ..kernels import EmpiricalNTK
 from ._architecture import Architecture
 from ._data import Dataset
-from ._statistics import Slope, fit_slope
 
 LOSS: AbstractSquaredLoss = SumOfSquares()
 
