@@ -190,7 +190,8 @@ def width_sweep(
         for j, width in enumerate(reversed(widths)):
             if progress is not None:
                 progress(i * len(widths) + j, total, f"{name}, width {width}")
-            lane = _Lane(base.at_width(width), x, y, x_test, config.steps)
+            net: Any = base.at_width(width)
+            lane = _Lane(net, x, y, x_test, config.steps)
             keys = jax.random.split(jax.random.fold_in(jax.random.key(config.seed), width), config.seeds)
             rate = rate or config.step / lane.largest_eigenvalue(keys)
             run = lane.run(keys, rate)
