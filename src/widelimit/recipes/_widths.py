@@ -299,7 +299,7 @@ class _Lane(eqx.Module):
         carry = start, jnp.broadcast_to(h0[:n], (3, n, *h0.shape[1:]))
         (end, kept), (functions, losses) = jax.lax.scan(step, carry, jnp.arange(self.steps + 1))
         ends = jax.tree.map(lambda *leaves: jnp.stack(leaves), start, end)
-        return functions, losses, kept, jax.lax.map(self.kernel, ends)
+        return functions, losses, kept, jax.vmap(self.kernel)(ends)
 
 
 @eqx.filter_jit
