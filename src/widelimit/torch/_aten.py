@@ -1,7 +1,7 @@
 """The operations of PyTorch that have a rule in JAX, by name.
 
-A rule takes the arguments of the operation as PyTorch's schema lists them, with arrays for tensors, tuples for lists and
-without those that say where a tensor is kept. The derivative at a kink is that of PyTorch.
+A rule takes the arguments of the operation as PyTorch's schema lists them, with arrays for tensors, tuples for lists
+and without those that say where a tensor is kept. The derivative at a kink is that of PyTorch.
 """
 
 from . import _aten_elements, _aten_layers, _aten_pool, _aten_products, _aten_shapes

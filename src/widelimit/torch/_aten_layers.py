@@ -18,7 +18,7 @@ def layer_norm(x: Array, shape: Sizes, weight: Array | None, bias: Array | None,
 def group_norm(
     x: Array, weight: Array | None, bias: Array | None, n: int, c: int, size: int, groups: int, eps: float
 ) -> tuple[Array, ...]:
-    """Return (n, c, \\*space) normalised over groups of channels and space."""
+    r"""Return (n, c, \*space) normalised over groups of channels and space."""
     out, mean, inverse = _normalised(jnp.reshape(x, (n, groups, c // groups * size)), (2,), eps)
     channel = (c, *(1,) * (x.ndim - 2))
     weight, bias = (None if a is None else jnp.reshape(a, channel) for a in (weight, bias))
@@ -26,9 +26,15 @@ def group_norm(
 
 
 def fixed_batch_norm(
-    x: Array, weight: Array | None, bias: Array | None, mean: Array, variance: Array, momentum: float, eps: float  # noqa: ARG001
+    x: Array,
+    weight: Array | None,
+    bias: Array | None,
+    mean: Array,
+    variance: Array,
+    momentum: float,  # noqa: ARG001
+    eps: float,
 ) -> tuple[Array, ...]:
-    """Return (n, c, \\*space) with the running mean taken off and divided by the running deviation."""
+    r"""Return (n, c, \*space) with the running mean taken off and divided by the running deviation."""
     channel = (-1, *(1,) * (x.ndim - 2))
     weight, bias = (None if a is None else jnp.reshape(a, channel) for a in (weight, bias))
     out = (x - jnp.reshape(mean, channel)) * lax.rsqrt(jnp.reshape(variance, channel) + eps)
@@ -36,9 +42,14 @@ def fixed_batch_norm(
 
 
 def own_batch_norm(
-    x: Array, weight: Array | None, bias: Array | None, training: bool, momentum: float, eps: float  # noqa: ARG001
+    x: Array,
+    weight: Array | None,
+    bias: Array | None,
+    training: bool,  # noqa: ARG001
+    momentum: float,  # noqa: ARG001
+    eps: float,
 ) -> tuple[Array, ...]:
-    """Return (n, c, \\*space) normalised over all axes but the channels, as instance normalisation does it."""
+    r"""Return (n, c, \*space) normalised over all axes but the channels, as instance normalisation does it."""
     out, mean, inverse = _normalised(x, (0, *range(2, x.ndim)), eps)
     channel = (-1, *(1,) * (x.ndim - 2))
     weight, bias = (None if a is None else jnp.reshape(a, channel) for a in (weight, bias))

@@ -1,7 +1,8 @@
-"""Pooling and resizing over the last axes of (n, c, \\*space)."""
+r"""Pooling and resizing over the last axes of (n, c, \*space)."""
 
 import functools
 import itertools
+from typing import Any
 
 import jax.numpy as jnp
 import numpy as np
@@ -24,11 +25,15 @@ def max_pool(
     """Return the largest entry of each window."""
     window, stride, padding, dilation = _full(rank, window, stride or window, padding, dilation)
     edges = _edges(x, window, stride, padding, dilation, ceil)
-    out = lax.reduce_window(
-        x, -jnp.inf, lax.max, _lead(x, window, 1), _lead(x, stride, 1), _lead(x, edges, (0, 0)),
-        window_dilation=_lead(x, dilation, 1),
-    )  # fmt: skip
-    return out, None
+    if dilation == (1,) * rank:
+        sizes = (_lead(x, window, 1), _lead(x, stride, 1), _lead(x, edges, (0, 0)))
+        return lax.reduce_window(x, -jnp.inf, lax.max, *sizes), None
+    # JAX has no derivative of windows with gaps.
+    x = jnp.pad(x, _lead(x, edges, (0, 0)), constant_values=-jnp.inf)
+    for axis, k, s, d in zip(range(x.ndim - rank, x.ndim), window, stride, dilation, strict=True):
+        span = x.shape[axis] - d * (k - 1)
+        x = jnp.max(jnp.stack([lax.slice_in_dim(x, d * i, d * i + span, s, axis) for i in range(k)]), 0)
+    return x, None
 
 
 def avg_pool(
@@ -78,9 +83,7 @@ def nearest(x: Array, sizes: Sizes | None, scales: tuple[float, ...] | None = No
     return x
 
 
-def interpolated(
-    x: Array, sizes: Sizes | None, align_corners: bool, scales: tuple[float, ...] | None = None
-) -> Array:
+def interpolated(x: Array, sizes: Sizes | None, align_corners: bool, scales: tuple[float, ...] | None = None) -> Array:
     """Return x resized by linear interpolation along each axis."""
     for axis, size, scale in _resized(x, sizes, scales):
         length = x.shape[axis]
@@ -123,8 +126,7 @@ def _edges(
     return edges
 
 
-def _lead(x: Array, values: object, before: object) -> list:
-    values = list(values)  # type: ignore[call-overload]
+def _lead(x: Array, values: Any, before: Any) -> list:
     return [*itertools.repeat(before, x.ndim - len(values)), *values]
 
 

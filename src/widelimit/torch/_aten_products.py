@@ -36,7 +36,7 @@ def convolution(
     more: Sizes,
     groups: int,
 ) -> Array:
-    """Return a convolution of (n, c, \\*space), or its transpose."""
+    r"""Return a convolution of (n, c, \*space), or its transpose."""
     rank = x.ndim - 2
     stride, padding, dilation, more = (s * rank if len(s) == 1 else s for s in (stride, padding, dilation, more))
     edges, moves, holes = [(p, p) for p in padding], stride, (1,) * rank
@@ -55,7 +55,11 @@ def convolution(
 
 
 def embedding(
-    weight: Array, rows: Array, padding: int = -1, by_frequency: bool = False, sparse: bool = False  # noqa: ARG001
+    weight: Array,
+    rows: Array,
+    padding: int = -1,
+    by_frequency: bool = False,  # noqa: ARG001
+    sparse: bool = False,  # noqa: ARG001
 ) -> Array:
     """Return rows of a table; the row ``padding`` is not trained."""
     out = jnp.take(weight, rows, axis=0)

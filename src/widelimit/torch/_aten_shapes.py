@@ -31,7 +31,7 @@ def take_slice(x: Array, dim: int = 0, start: int | None = None, end: int | None
     return lax.slice_in_dim(x, *_bounds(x, dim, start, end), step, dim)
 
 
-def slice_scatter(  # noqa: PLR0913
+def slice_scatter(
     x: Array, part: Array, dim: int = 0, start: int | None = None, end: int | None = None, step: int = 1
 ) -> Array:
     """Return x with a slice replaced."""

@@ -28,8 +28,8 @@ class TorchModel(eqx.Module):
     ----------
     program
         The operations.
-    names
-        Names of the trained parameters in the module.
+    trained
+        Names and shapes of the trained parameters of the module.
     shapes
         Shape of an example of each input.
     out_shape
@@ -39,7 +39,7 @@ class TorchModel(eqx.Module):
     """
 
     program: Program = eqx.field(static=True)
-    names: tuple[str, ...] = eqx.field(static=True)
+    trained: tuple[tuple[str, Shape], ...] = eqx.field(static=True)
     shapes: tuple[Shape, ...] = eqx.field(static=True)
     out_shape: Shape = eqx.field(static=True)
     state: dict[str, Array]
@@ -53,11 +53,11 @@ class TorchModel(eqx.Module):
                 f"x has examples of shape {_listed(shapes)}; expected {_listed(self.shapes)}, as in the example that "
                 "from_torch was given. Call from_torch again for another shape."
             )
-        values = {**self.state, **{name: _entry(params, name) for name in self.names}}
+        values = {**self.state, **{name: _entry(params, name) for name, _ in self.trained}}
         return jax.vmap(lambda *x: self._outputs(values, x))(*inputs)
 
     def _outputs(self, values: dict[str, Array], x: tuple[Array, ...]) -> Array:
-        dtype = jnp.result_type(*(values[name] for name in self.names))
+        dtype = jnp.result_type(*(values[name] for name, _ in self.trained))
         slots: dict[str, Any] = {slot: jnp.asarray(values[name]) for slot, name in self.program.bound}
         slots.update((slot, a[None]) for slot, a in zip(self.program.inputs, x, strict=True))
         for step in self.program.steps:
@@ -114,7 +114,8 @@ def from_torch(module: Module, example: Any) -> tuple[TorchModel, Params]:
     program = _renamed(program, same)
     state = {name: _array(t) for name, t in tensors.items() if same[name] not in task.params}
     shapes = tuple(tuple(a.shape[1:]) for a in x)
-    f = TorchModel(program, tuple(task.params), shapes, tuple(expected.shape[1:]), state)
+    trained = tuple((name, tuple(p.shape)) for name, p in task.params.items())
+    f = TorchModel(program, trained, shapes, tuple(expected.shape[1:]), state)
     params = _nested({name: _array(p) for name, p in task.params.items()})
     _compare(f, params, x, flat)
     return f, params
@@ -144,16 +145,18 @@ def params_of(f: TorchModel, source: Module | Mapping[str, Tensor]) -> Params:
     if isinstance(source, torch.nn.Module):
         # A state has every name of a tied parameter.
         source = source.state_dict()
-    missing = [name for name in f.names if name not in source]
-    if missing:
-        raise ValueError(f"source has no {missing}; expected the state_dict of the module that f was made of.")
+    other = [name for name, shape in f.trained if name not in source or tuple(source[name].shape) != shape]
+    if other:
+        raise ValueError(
+            f"source has no {other}, or with other shapes; expected the state_dict of the module that f was made of."
+        )
     for name, value in f.state.items():
         if name in source and not np.array_equal(np.asarray(value), _numpy(source[name])):
             raise ValueError(
                 f"source has other values of {name!r}, which f holds fixed; expected a run in which it does not "
                 "change: train with module.eval(), or call from_torch at this checkpoint."
             )
-    return _nested({name: _array(source[name]) for name in f.names})
+    return _nested({name: _array(source[name]) for name, _ in f.trained})
 
 
 def _compare(f: TorchModel, params: Params, x: tuple[Tensor, ...], expected: Tensor) -> None:

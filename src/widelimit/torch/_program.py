@@ -1,6 +1,6 @@
 """What a torch module computes for one example, as a list of operations of PyTorch that compares by value.
 
-``torch.export`` writes the list down and takes composite operations apart; an operation that has a rule in `_aten` stays.
+``torch.export`` writes the list down and takes composite operations apart; one that has a rule in `_aten` stays whole.
 """
 
 import operator
