@@ -160,7 +160,7 @@ def test_operator_linearization_and_velocity():
 
 @pytest.mark.parametrize("mode", [False, True], ids=["x32", "x64"])
 def test_a_float64_module_is_computed_in_float64(mode):
-    module, x = build(cnn, IMAGES, torch.float64)
+    module, x = build(mlp, ROWS, torch.float64)
     with jax.enable_x64(mode):
         f, params = wt.from_torch(module, x)
         assert {a.dtype for a in jax.tree.leaves(params)} == {np.dtype(np.float64)}
@@ -311,7 +311,7 @@ def test_the_module_is_left_as_it_was_and_its_weights_are_copied():
     np.testing.assert_array_equal(apply(f, params, x.numpy()), out)
 
 
-def narrow_problem(width):
+def problem(width):
     """Return a network in the NTK parameterization, with inputs and targets."""
 
     class Scaled(nn.Module):
@@ -330,10 +330,10 @@ def narrow_problem(width):
 
 
 def test_the_diagnosis_of_a_torch_module_and_of_a_run_in_torch():
-    module, x, y = narrow_problem(1024)
+    module, x, y = problem(512)
     f, params = wt.from_torch(module, x)
     steps, rate, loss = 100, 0.2, wl.MeanSquares()
-    trainer = regime.GradientDescentTrainer(rate, steps, loss)
+    trainer = regime.GradientDescentTrainer(rate, steps, loss, snapshots=5)
     ours = regime.diagnose(f, params, x.numpy(), y.numpy(), train=trainer)
     assert ours.regime is regime.Regime.KERNEL
     assert {layer.name for layer in ours.layers} == {"hidden", "out"}

@@ -1,5 +1,7 @@
 """Element-wise operations and reductions."""
 
+from typing import Any
+
 import jax
 import jax.numpy as jnp
 from jax import lax
@@ -85,14 +87,14 @@ def log_softmax(x: Array, axis: int, half: bool = False) -> Array:  # noqa: ARG0
 
 def axes_of(x: Array, dim: int | tuple[int, ...] | None) -> tuple[int, ...]:
     """Return axes counted from the front; none at all stands for every axis."""
-    dim = (dim,) if isinstance(dim, int) else dim or range(x.ndim)
-    return tuple(a % max(x.ndim, 1) for a in dim)
+    axes = (dim,) if isinstance(dim, int) else dim or range(x.ndim)
+    return tuple(a % max(x.ndim, 1) for a in axes)
 
 
 def reduction(function: Callable) -> Callable:
     """Return a rule for a reduction of NumPy's kind."""
 
-    def rule(x: Array, dim: object = None, keepdim: bool = False, dtype: object = None) -> Array:
+    def rule(x: Array, dim: Any = None, keepdim: bool = False, dtype: Any = None) -> Array:
         x = x if dtype is None else x.astype(dtype)
         return function(x, axis=axes_of(x, dim), keepdims=keepdim)
 
@@ -102,7 +104,7 @@ def reduction(function: Callable) -> Callable:
 def extreme(values: Callable, places: Callable) -> Callable:
     """Return a rule for the largest or smallest: of all, of two arrays, or along an axis with its place."""
 
-    def rule(x: Array, dim: object = None, keepdim: bool = False) -> Array | tuple[Array, Array]:
+    def rule(x: Array, dim: Any = None, keepdim: bool = False) -> Array | tuple[Array, Array]:
         if dim is None:
             return values(x)
         return values(x, axis=dim, keepdims=keepdim), places(x, axis=dim, keepdims=keepdim)
@@ -119,13 +121,13 @@ def place(function: Callable) -> Callable:
     return rule
 
 
-def variance(x: Array, dim: object = None, correction: float | None = None, keepdim: bool = False) -> Array:
+def variance(x: Array, dim: Any = None, correction: float | None = None, keepdim: bool = False) -> Array:
     """Return the variance with n - correction in the denominator (1 where not given)."""
-    axes, correction = axes_of(x, dim), 1 if correction is None else correction
-    return jnp.var(x, axis=axes, ddof=correction, keepdims=keepdim)
+    ddof: Any = 1 if correction is None else correction
+    return jnp.var(x, axis=axes_of(x, dim), ddof=ddof, keepdims=keepdim)
 
 
-def vector_norm(x: Array, order: float = 2, dim: object = None, keepdim: bool = False) -> Array:
+def vector_norm(x: Array, order: float = 2, dim: Any = None, keepdim: bool = False) -> Array:
     """Return (Σ|x|^p)^(1/p); its derivative at the origin is zero."""
     axes, size = axes_of(x, dim), jnp.abs(x)
     if order == float("inf"):
@@ -137,12 +139,12 @@ def vector_norm(x: Array, order: float = 2, dim: object = None, keepdim: bool = 
     return jnp.where(total > 0, jnp.sqrt(safe) if order == 2 else jnp.power(safe, 1 / order), 0)
 
 
-def cumsum(x: Array, dim: int, dtype: object = None) -> Array:
+def cumsum(x: Array, dim: int, dtype: Any = None) -> Array:
     """Return sums of all entries up to each."""
     return jnp.cumsum(x if dtype is None else x.astype(dtype), dim)
 
 
-def to_copy(x: Array, dtype: object = None) -> Array:
+def to_copy(x: Array, dtype: Any = None) -> Array:
     """Return x in another dtype."""
     return x if dtype is None else x.astype(dtype)
 

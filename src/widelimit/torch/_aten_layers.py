@@ -1,5 +1,7 @@
 """Normalisation and attention."""
 
+from typing import Any
+
 import jax
 import jax.numpy as jnp
 from jax import lax
@@ -15,10 +17,9 @@ def layer_norm(x: Array, shape: Sizes, weight: Array | None, bias: Array | None,
     return _affine(out, weight, bias), mean, inverse
 
 
-def group_norm(
-    x: Array, weight: Array | None, bias: Array | None, n: int, c: int, size: int, groups: int, eps: float
-) -> tuple[Array, ...]:
-    r"""Return (n, c, \*space) normalised over groups of channels and space."""
+def group_norm(x: Array, weight: Array | None, bias: Array | None, *settings: Any) -> tuple[Array, ...]:
+    r"""Return (n, c, \*space) normalised over groups of channels and space; settings are n, c, size, groups, eps."""
+    n, c, size, groups, eps = settings
     out, mean, inverse = _normalised(jnp.reshape(x, (n, groups, c // groups * size)), (2,), eps)
     channel = (c, *(1,) * (x.ndim - 2))
     weight, bias = (None if a is None else jnp.reshape(a, channel) for a in (weight, bias))
@@ -26,30 +27,22 @@ def group_norm(
 
 
 def fixed_batch_norm(
-    x: Array,
-    weight: Array | None,
-    bias: Array | None,
-    mean: Array,
-    variance: Array,
-    momentum: float,  # noqa: ARG001
-    eps: float,
+    x: Array, weight: Array | None, bias: Array | None, mean: Array, variance: Array, *settings: float
 ) -> tuple[Array, ...]:
-    r"""Return (n, c, \*space) with the running mean taken off and divided by the running deviation."""
+    r"""Return (n, c, \*space) less the running mean over the running deviation; the settings are momentum and eps."""
+    _, eps = settings
     channel = (-1, *(1,) * (x.ndim - 2))
     weight, bias = (None if a is None else jnp.reshape(a, channel) for a in (weight, bias))
     out = (x - jnp.reshape(mean, channel)) * lax.rsqrt(jnp.reshape(variance, channel) + eps)
     return _affine(out, weight, bias), mean, variance
 
 
-def own_batch_norm(
-    x: Array,
-    weight: Array | None,
-    bias: Array | None,
-    training: bool,  # noqa: ARG001
-    momentum: float,  # noqa: ARG001
-    eps: float,
-) -> tuple[Array, ...]:
-    r"""Return (n, c, \*space) normalised over all axes but the channels, as instance normalisation does it."""
+def own_batch_norm(x: Array, weight: Array | None, bias: Array | None, *settings: float) -> tuple[Array, ...]:
+    r"""Return (n, c, \*space) normalised over all axes but the channels, as instance normalisation does it.
+
+    The settings are whether it is training, momentum and eps.
+    """
+    _, _, eps = settings
     out, mean, inverse = _normalised(x, (0, *range(2, x.ndim)), eps)
     channel = (-1, *(1,) * (x.ndim - 2))
     weight, bias = (None if a is None else jnp.reshape(a, channel) for a in (weight, bias))

@@ -2,7 +2,7 @@ r"""Pooling and resizing over the last axes of (n, c, \*space)."""
 
 import functools
 import itertools
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax.numpy as jnp
 import numpy as np
@@ -13,16 +13,30 @@ from .._typing import Array, Callable
 Sizes = tuple[int, ...]
 
 
-def max_pool(
-    rank: int,
-    x: Array,
-    window: Sizes,
-    stride: Sizes = (),
-    padding: Sizes = (0,),
-    dilation: Sizes = (1,),
-    ceil: bool = False,
-) -> tuple[Array, None]:
-    """Return the largest entry of each window."""
+class MaxWindows(NamedTuple):
+    """The settings of max pooling, as PyTorch lists them; no stride stands for that of the window."""
+
+    window: Sizes
+    stride: Sizes = ()
+    padding: Sizes = (0,)
+    dilation: Sizes = (1,)
+    ceil: bool = False
+
+
+class MeanWindows(NamedTuple):
+    """The settings of average pooling, as PyTorch lists them; no stride stands for that of the window."""
+
+    window: Sizes
+    stride: Sizes = ()
+    padding: Sizes = (0,)
+    ceil: bool = False
+    count_padding: bool = True
+    divisor: int | None = None
+
+
+def max_pool(rank: int, x: Array, *settings: Any) -> tuple[Array, None]:
+    """Return the largest entry of each window; the settings are those of `MaxWindows`."""
+    window, stride, padding, dilation, ceil = MaxWindows(*settings)
     window, stride, padding, dilation = _full(rank, window, stride or window, padding, dilation)
     edges = _edges(x, window, stride, padding, dilation, ceil)
     if dilation == (1,) * rank:
@@ -36,17 +50,9 @@ def max_pool(
     return x, None
 
 
-def avg_pool(
-    rank: int,
-    x: Array,
-    window: Sizes,
-    stride: Sizes = (),
-    padding: Sizes = (0,),
-    ceil: bool = False,
-    count_padding: bool = True,
-    divisor: int | None = None,
-) -> Array:
-    """Return the mean of each window."""
+def avg_pool(rank: int, x: Array, *settings: Any) -> Array:
+    """Return the mean of each window; the settings are those of `MeanWindows`."""
+    window, stride, padding, ceil, count_padding, divisor = MeanWindows(*settings)
     window, stride, padding = _full(rank, window, stride or window, padding)
     edges = _edges(x, window, stride, padding, (1,) * rank, ceil)
 

@@ -1,5 +1,7 @@
 """Products with weights: matrices, convolutions, look-ups of rows."""
 
+from typing import Any, NamedTuple
+
 import jax.numpy as jnp
 from jax import lax
 
@@ -20,23 +22,25 @@ def addmm(added: Array, x: Array, y: Array, beta: float = 1, alpha: float = 1) -
     return (added if beta == 1 else beta * added) + (product if alpha == 1 else alpha * product)
 
 
-def einsum(equation: str, operands: tuple[Array, ...], path: object = None) -> Array:  # noqa: ARG001
+def einsum(equation: str, operands: tuple[Array, ...], path: Any = None) -> Array:  # noqa: ARG001
     """Return an Einstein sum."""
     return jnp.einsum(equation, *operands)
 
 
-def convolution(
-    x: Array,
-    weight: Array,
-    bias: Array | None,
-    stride: Sizes,
-    padding: Sizes,
-    dilation: Sizes,
-    transposed: bool,
-    more: Sizes,
-    groups: int,
-) -> Array:
-    r"""Return a convolution of (n, c, \*space), or its transpose."""
+class Windows(NamedTuple):
+    """The settings of a convolution, as PyTorch lists them."""
+
+    stride: Sizes
+    padding: Sizes
+    dilation: Sizes
+    transposed: bool
+    more: Sizes
+    groups: int
+
+
+def convolution(x: Array, weight: Array, bias: Array | None, *settings: Any) -> Array:
+    r"""Return a convolution of (n, c, \*space), or its transpose; the settings are those of `Windows`."""
+    stride, padding, dilation, transposed, more, groups = Windows(*settings)
     rank = x.ndim - 2
     stride, padding, dilation, more = (s * rank if len(s) == 1 else s for s in (stride, padding, dilation, more))
     edges, moves, holes = [(p, p) for p in padding], stride, (1,) * rank

@@ -1,5 +1,7 @@
 """Operations that move, pick, join or make entries."""
 
+from typing import Any
+
 import jax
 import jax.numpy as jnp
 from jax import lax
@@ -112,7 +114,7 @@ def topk(x: Array, k: int, dim: int = -1, largest: bool = True, ordered: bool = 
     return take_slice(values, dim, 0, k), take_slice(order, dim, 0, k)
 
 
-def arange(*bounds: float, dtype: object) -> Array:
+def arange(*bounds: float, dtype: Any) -> Array:
     """Return numbers at equal distances."""
     return jnp.arange(*bounds, dtype=dtype)
 

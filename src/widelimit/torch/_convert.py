@@ -142,21 +142,19 @@ def params_of(f: TorchModel, source: Module | Mapping[str, Tensor]) -> Params:
         If a parameter is missing, has another shape, or what ``f`` holds fixed (running statistics, frozen parameters)
         has other values in ``source``.
     """
-    if isinstance(source, torch.nn.Module):
-        # A state has every name of a tied parameter.
-        source = source.state_dict()
-    other = [name for name, shape in f.trained if name not in source or tuple(source[name].shape) != shape]
+    tensors = source if isinstance(source, Mapping) else source.state_dict()
+    other = [name for name, shape in f.trained if name not in tensors or tuple(tensors[name].shape) != shape]
     if other:
         raise ValueError(
             f"source has no {other}, or with other shapes; expected the state_dict of the module that f was made of."
         )
     for name, value in f.state.items():
-        if name in source and not np.array_equal(np.asarray(value), _numpy(source[name])):
+        if name in tensors and not np.array_equal(np.asarray(value), _numpy(tensors[name])):
             raise ValueError(
                 f"source has other values of {name!r}, which f holds fixed; expected a run in which it does not "
                 "change: train with module.eval(), or call from_torch at this checkpoint."
             )
-    return _nested({name: _array(source[name]) for name, _ in f.trained})
+    return _nested({name: _array(tensors[name]) for name, _ in f.trained})
 
 
 def _compare(f: TorchModel, params: Params, x: tuple[Tensor, ...], expected: Tensor) -> None:
