@@ -70,14 +70,14 @@ def _batch_leaf(array: Any, name: str) -> int:
     return array.shape[0]
 
 
-def same_batch(x1: PyTree, x2: PyTree) -> None:
+def same_batch(x1: PyTree, x2: PyTree, names: tuple[str, str] = ("x1", "x2")) -> None:
     """Refuse two batches whose examples differ in structure or shape."""
     one, two = jax.tree.structure(x1), jax.tree.structure(x2)
     if one != two:
-        raise ValueError(f"x1 has the structure {one}, x2 has {two}; expected the same for both.")
+        raise ValueError(f"{names[0]} has the structure {one}, {names[1]} has {two}; expected the same for both.")
     for (path, a), b in zip(jax.tree_util.tree_leaves_with_path(x1), jax.tree.leaves(x2), strict=True):
         key = jax.tree_util.keystr(path)
-        same_features(a, b, (f"x1{key}", f"x2{key}"))
+        same_features(a, b, (f"{names[0]}{key}", f"{names[1]}{key}"))
 
 
 def targets(y: Any, n: int, name: str) -> Array:
@@ -121,6 +121,25 @@ def nonnegative(value: Any, name: str) -> None:
         raise ValueError(f"{name} is {value!r}; expected one number that is zero or more.")
     if not (np.isfinite(value) and float(value) >= 0):
         raise ValueError(f"{name} is {value}; expected a finite number that is zero or more.")
+
+
+def parameters(params: PyTree, name: str = "params") -> None:
+    """Refuse parameters with NaN or infinity, naming the leaf; tracers and leaves of other kinds pass."""
+    for path, leaf in jax.tree_util.tree_leaves_with_path(params):
+        if not isinstance(leaf, jax.Array | np.ndarray) or isinstance(leaf, Tracer):
+            continue
+        if jnp.issubdtype(leaf.dtype, jnp.floating) and not np.isfinite(leaf).all():
+            raise ValueError(
+                f"{name}{jax.tree_util.keystr(path)} holds NaN or infinity; expected finite parameters. Has training "
+                "diverged? Give the last checkpoint that is finite."
+            )
+
+
+def instance(value: Any, kind: type, name: str, example: str) -> None:
+    """Refuse what is no object of a kind of strategy, such as its name as a string."""
+    if not isinstance(value, kind):
+        found = repr(value) if isinstance(value, str) or value is None else f"of type {type(value).__name__}"
+        raise ValueError(f"{name} is {found}; expected an object such as {example}.")
 
 
 def positive_int(value: Any, name: str) -> None:

@@ -17,7 +17,8 @@ class Smooth(AbstractKernel):
     constant: float = 0.3
     smooth: float = 1.0
 
-    def block(self, x1, x2):
+    def block(self, x1, x2=None):
+        x2 = x1 if x2 is None else x2
         distance = jnp.sum((x1[:, None] - x2[None]) ** 2, -1)
         return self.constant + x1 @ x2.T + self.smooth * jnp.exp(-distance)
 

@@ -14,7 +14,7 @@ import jax.numpy as jnp
 from .. import _check
 from .._precision import evaluate, result_dtype
 from .._typing import Array, Key, Scalar
-from ..arch import DATA, AbstractLayer, Gaussianity
+from ..arch import DATA, AbstractLayer, Gaussianity, check_kernel_limit, check_start
 from ..engine import AbstractEngine, Block, Reference
 from ..gram import Dense
 from ._loss import AbstractSquaredLoss, SumOfSquares
@@ -31,6 +31,10 @@ class AbstractTrained(eqx.Module):
     def kernel(self, block: Block) -> Array:
         """Return the kernel of training."""
 
+    @abc.abstractmethod
+    def check(self, net: AbstractLayer) -> None:
+        """Refuse a network whose training, so seen, has no kernel limit in its parameterization."""
+
 
 class AllLayers(AbstractTrained):
     """Every parameter learns: the NTK."""
@@ -39,6 +43,10 @@ class AllLayers(AbstractTrained):
         """Return the NTK."""
         return block.ntk
 
+    def check(self, net: AbstractLayer) -> None:
+        """Refuse a parameterization that is unstable, or whose limit learns features or does not move."""
+        check_kernel_limit(net)
+
 
 class LastLayer(AbstractTrained):
     """The readout alone learns: the NNGP kernel, for a readout in the NTK parameterization."""
@@ -46,6 +54,10 @@ class LastLayer(AbstractTrained):
     def kernel(self, block: Block) -> Array:
         """Return the NNGP kernel."""
         return block.nngp
+
+    def check(self, net: AbstractLayer) -> None:
+        """Refuse a parameterization whose initial outputs blow up."""
+        check_start(net)
 
 
 class Gaussian(eqx.Module):
@@ -189,7 +201,8 @@ def infinite_ensemble(
     Raises
     ------
     ValueError
-        If the architecture has no limit, shapes do not match, data are not finite, or the loss is not squared.
+        If the architecture has no kernel limit in its parameterization (as in mean field and µP), shapes do not match,
+        data are not finite, or the loss is not squared.
     """
     _check_readout(net)
     if not isinstance(loss, AbstractSquaredLoss):
@@ -197,6 +210,9 @@ def infinite_ensemble(
             f"loss is {type(loss).__name__}, under which outputs do not stay Gaussian; expected SumOfSquares() or "
             "MeanSquares(), or network_flow for one network at a time."
         )
+    _check.instance(optimizer, AbstractOptimizer, "optimizer", "GradientFlow()")
+    _check.instance(method, AbstractFlowMethod, "method", "Spectral()")
+    trained.check(net)
     method.check(optimizer, loss)
     x_train = _check.inputs(x_train, "x_train")
     y = _check.targets(y_train, x_train.shape[0], "y_train")

@@ -89,8 +89,9 @@ def learning_modes(
     target = _check.targets(y, ntk.shape[0], "y")
     if ntk.ndim == 4 and target.shape[1] != ntk.shape[2]:
         raise ValueError(f"y has shape {jnp.shape(y)}; expected ({ntk.shape[0]}, {ntk.shape[2]}) to match ntk.")
-    if not fractions or not all(0 < f < 1 for f in fractions):
-        raise ValueError(f"fractions is {fractions}; expected numbers between zero and one.")
+    if not isinstance(fractions, tuple | list) or not fractions or not all(0 < f < 1 for f in fractions):
+        raise ValueError(f"fractions is {fractions}; expected a tuple of numbers between zero and one.")
+    fractions = tuple(fractions)
     vector = jnp.ndim(y) == 1 or ntk.ndim == 4
     dtype, scale = result_dtype(ntk, target), loss.scale(target.size)
 

@@ -14,8 +14,8 @@ import jax
 import jax.numpy as jnp
 
 from .. import _check
-from .._typing import Array, Scalar, Tracer
-from ._optimizer import AbstractOptimizer
+from .._typing import Array, Scalar
+from ._optimizer import AbstractOptimizer, check_momentum
 
 DOUBLINGS = 62
 
@@ -144,9 +144,7 @@ class MomentumFlow(AbstractOptimizer):
 
 def _check_both(learning_rate: Scalar, momentum: Scalar) -> None:
     _check.nonnegative(learning_rate, "learning_rate")
-    _check.nonnegative(momentum, "momentum")
-    if not isinstance(momentum, Tracer) and not float(momentum) < 1:
-        raise ValueError(f"momentum is {momentum}; expected a number from zero up to, but not including, one.")
+    check_momentum(momentum)
 
 
 def _with_limit(learned: Array, finite: Array, eigenvalues: Array, stable: Array) -> Array:

@@ -132,10 +132,12 @@ def network_flow(
     ValueError
         If shapes do not match, data are not finite, or the method cannot train this loss by this optimizer.
     """
+    _check_strategies(kernel, initial, optimizer, method)
     method.check(optimizer, loss)
     x_train = _check.inputs(x_train, "x_train")
     _check.nonnegative(ridge, "ridge")
     raw = initial(x_train)
+    _check.finite(raw, "initial(x_train)")
     f0 = _columns(raw)
     if isinstance(loss, AbstractSquaredLoss):
         y = _check.targets(y_train, x_train.shape[0], "y_train")
@@ -149,6 +151,17 @@ def network_flow(
 
     state = evaluate(_prepare, method, kernel, x_train, ridge, compute=jnp.float64, result=None)
     return NetworkFlow(kernel, initial, method, Task(optimizer, loss, f0, y), x_train, state, vector=vector)
+
+
+def _check_strategies(kernel: Any, initial: Any, optimizer: Any, method: Any) -> None:
+    _check.instance(kernel, AbstractKernel, "kernel", "NTK(net) or EmpiricalNTK(f, params), which has values anywhere")
+    _check.instance(optimizer, AbstractOptimizer, "optimizer", "GradientFlow()")
+    _check.instance(method, AbstractFlowMethod, "method", "Spectral()")
+    if not callable(initial):
+        raise ValueError(
+            f"initial is of type {type(initial).__name__}; expected a function from inputs to outputs, such as "
+            "lambda x: net.apply(params, x), since it is evaluated on other inputs too."
+        )
 
 
 def _prepare(method: AbstractFlowMethod, kernel: AbstractKernel, x: Array, ridge: Scalar) -> Any:

@@ -14,6 +14,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from .. import _check
 from .._typing import Array, Scalar, Tracer
 from ..gram import AbstractGram
 from ..solve import largest_eigenvalue
@@ -55,6 +56,12 @@ class ODE(AbstractFlowMethod):
     atol: float = 1e-12
     max_steps: int = 100_000
     solver: Any = None
+
+    def __check_init__(self) -> None:
+        """Check the tolerances."""
+        _check.nonnegative(self.rtol, "rtol")
+        _check.nonnegative(self.atol, "atol")
+        _check.positive_int(self.max_steps, "max_steps")
 
     def init(self, gram: AbstractGram, ridge: Scalar) -> Ridged:
         """Return the matrix and the ridge."""

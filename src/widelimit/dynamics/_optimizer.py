@@ -6,7 +6,7 @@ import equinox as eqx
 import jax.numpy as jnp
 
 from .. import _check
-from .._typing import Array, Scalar
+from .._typing import Array, Scalar, Tracer
 
 
 class AbstractOptimizer(eqx.Module):
@@ -129,3 +129,10 @@ class GradientDescent(AbstractOptimizer):
     def advance(self, weights: Array, velocity: Array, push: Array) -> tuple[Array, Array]:
         """Return the weights after one step."""
         return weights + self.learning_rate * push, velocity
+
+
+def check_momentum(momentum: Scalar) -> None:
+    """Refuse a momentum outside [0, 1); tracers pass."""
+    _check.nonnegative(momentum, "momentum")
+    if not isinstance(momentum, Tracer) and not float(momentum) < 1:
+        raise ValueError(f"momentum is {momentum}; expected a number from zero up to, but not including, one.")

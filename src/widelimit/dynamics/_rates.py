@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 import jax.numpy as jnp
+import numpy as np
 
 from .. import _check
 from .._precision import evaluate, result_dtype
@@ -14,7 +15,7 @@ from ..solve import largest_eigenvalue
 from ._loss import AbstractSquaredLoss, SumOfSquares
 from ._matrix import as_matrix, checked
 from ._method import AbstractFlowMethod
-from ._optimizer import AbstractOptimizer
+from ._optimizer import AbstractOptimizer, check_momentum
 
 
 class CatapultBand(NamedTuple):
@@ -50,10 +51,10 @@ def max_learning_rate(
     Raises
     ------
     ValueError
-        If ``ntk`` is not square or has no positive eigenvalue.
+        If ``ntk`` is not square and symmetric, has no positive eigenvalue, or the momentum is not in [0, 1).
     """
     _check.positive_int(outputs, "outputs")
-    _check.nonnegative(momentum, "momentum")
+    check_momentum(momentum)
     if isinstance(ntk, AbstractGram):
         top = evaluate(largest_eigenvalue, ntk, compute=jnp.float64, result=None)
         return _positive(2 * (1 + momentum) / (loss.scale(ntk.shape[0] * outputs) * top))
@@ -91,6 +92,8 @@ def catapult_band(ntk: Any, *, loss: AbstractSquaredLoss = SumOfSquares(), outpu
 def largest_step(method: AbstractFlowMethod, state: Any, optimizer: AbstractOptimizer, curvature: Scalar) -> Array:
     """Return the largest stable step size for a loss whose second derivative in the outputs is ``curvature``."""
     top = evaluate(method.largest, state, compute=jnp.float64, result=None)
+    if not isinstance(top, Tracer) and not top > 0:
+        return top + np.inf  # nothing moves, at any step size
     return optimizer.step_limit / (curvature * top)
 
 

@@ -10,6 +10,7 @@ from typing import Any
 import equinox as eqx
 import jax
 
+from .. import _check
 from .._typing import Array, Callable, PyTree
 from ._cost import FLOPS_PER_BYTE, Cost
 from ._estimates import jacobian_cost, structured, vector_products_cost
@@ -91,7 +92,7 @@ class Auto(AbstractMethod):
     Raises
     ------
     ValueError
-        If there are no candidates, or the cost of one is not known.
+        If there are no candidates, the cost of one is not known, or the budget is no positive whole number of bytes.
     """
 
     memory: int = eqx.field(default=2**30, static=True)
@@ -99,7 +100,8 @@ class Auto(AbstractMethod):
     balance: float = eqx.field(default=FLOPS_PER_BYTE, static=True)
 
     def __check_init__(self) -> None:
-        """Check the candidates."""
+        """Check the budget and the candidates."""
+        _check.positive_int(self.memory, "memory")
         for method in self._candidates():
             if type(method) not in COSTS:
                 raise ValueError(

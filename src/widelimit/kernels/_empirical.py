@@ -54,8 +54,9 @@ class EmpiricalNTK(AbstractKernel):
     Raises
     ------
     ValueError
-        If learning rates do not match the parameters or are negative, or no parameter is trainable; on evaluation,
-        if inputs are no batch or outputs are not floating arrays with the batch axis first.
+        If learning rates do not match the parameters or are negative, no parameter is trainable, or a parameter is
+        NaN or infinite; on evaluation, if inputs are no batch or outputs are not floating arrays with the batch axis
+        first.
     """
 
     f: ApplyFn
@@ -65,8 +66,11 @@ class EmpiricalNTK(AbstractKernel):
     learning_rates: PyTree = None
 
     def __check_init__(self) -> None:
-        """Check the parameters and their learning rates."""
+        """Check the parameters, their learning rates and the strategies."""
+        _check.instance(self.outputs, AbstractOutputs, "outputs", "Trace(), Diagonal() or Full()")
+        _check.instance(self.method, AbstractMethod, "method", "Auto()")
         require_trainable(self.problem())
+        _check.parameters(self.params)
 
     def problem(self) -> Problem:
         """Return what a method is asked."""
@@ -103,6 +107,7 @@ class EmpiricalNTK(AbstractKernel):
         ValueError
             If an input is no batch, holds NaN or infinity, or the two do not match.
         """
+        _check.positive_int(memory, "memory")
         x1 = _check.batch(x1, "x1")
         if x2 is not None:
             x2 = _check.batch(x2, "x2")
@@ -134,12 +139,18 @@ class EmpiricalNNGP(AbstractKernel):
     Raises
     ------
     ValueError
-        On evaluation, if inputs are no batch or outputs are not floating arrays with the batch axis first.
+        If a parameter is NaN or infinite; on evaluation, if inputs are no batch or outputs are not floating arrays with
+        the batch axis first.
     """
 
     f: ApplyFn
     params: Params
     outputs: AbstractOutputs = Trace()
+
+    def __check_init__(self) -> None:
+        """Check the parameters and the strategy."""
+        _check.instance(self.outputs, AbstractOutputs, "outputs", "Trace(), Diagonal() or Full()")
+        _check.parameters(self.params)
 
     def block(self, x1: Any, x2: Any = None) -> PyTree:
         """Return the kernel of two batches."""

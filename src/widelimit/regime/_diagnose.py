@@ -60,7 +60,7 @@ def diagnose(
     params
         The *initial* parameters, a pytree with floating arrays.
     x, y
-        Training inputs (n, \*input_shape) and targets (n,) or (n, o).
+        Training inputs (n, \*input_shape), or a pytree of such arrays of any dtype, and targets (n,) or (n, o).
     train
         How it is trained: `GradientDescentTrainer`, `CustomTrainer`, or `Checkpoints` of a run of your own.
     x_test
@@ -100,6 +100,7 @@ def diagnose(
     Kernels, alignments and the linearised model's closed form are computed in float64, the training in the dtype of the
     parameters. Beyond training, one run costs about ten kernel matrices.
     """
+    _check.positive_int(entries, "entries")
     net = network_of(f)
     function, rates = outputs_of(f), None
     if net is not None:
@@ -114,7 +115,8 @@ def diagnose(
     setting = {**report.setting, "rules": dataclasses.asdict(rules), "parameterization": theory.text, "r": theory.r}
     report = dataclasses.replace(report, layers=layers, setting=setting)
     if widths is not None:
-        variant = _variant(net, make, features, model.x.shape[1:], output_scale)
+        shape = jax.tree.leaves(model.x)[0].shape[1:]
+        variant = _variant(net, make, features, shape, output_scale)
         keys = jax.random.split(jax.random.key(seed), _seeds(seeds))
         theory = theory if make is None else Theory(None, "")
         data = (x, y, x_test)

@@ -98,27 +98,24 @@ def _motion(axes: Axes, report: Report) -> None:
     ]
     _positive_curves(axes, place, curves)
     axes.set(title="Motion away from the start", ylabel="relative change")
-    for name, text in (("kernel_drift", "kernel below"), ("feature_drift", "features above")):
+    for name, text, side in (("kernel_drift", "kernel below", -2), ("feature_drift", "features above", 2)):
         level = report.setting.get("rules", {}).get(name)
         low, high = axes.get_ylim()
         if level is not None and low < level < high:
             axes.axhline(level, color=FINITE, lw=0.8, ls="--", alpha=0.6)
             axes.annotate(
-                text, (0.02, level), xycoords=("axes fraction", "data"), xytext=(0, 2), textcoords="offset points",
-                fontsize=8, color=FINITE, alpha=0.8,
+                text, (0.02, level), xycoords=("axes fraction", "data"), xytext=(0, side), textcoords="offset points",
+                fontsize=8, color=FINITE, alpha=0.8, va="bottom" if side > 0 else "top",
             )  # fmt: skip
 
 
 def _velocity(axes: Axes, report: Report) -> None:
     along = report.along
     place = _steps(axes, along.steps)
-    _positive_curves(axes, place, [(along.velocity, FINITE, "-", "")])
     if report.predicted_velocity:
-        axes.plot([1.0], [report.predicted_velocity], "*", color=INFINITE, ms=10)
-        axes.annotate(
-            r"$d\Theta/dt$ at the start", (1.0, report.predicted_velocity), xytext=(8, 0), textcoords="offset points",
-            fontsize=8.5, color=INFINITE, va="center",
-        )  # fmt: skip
+        label = r"predicted by $d\Theta/dt$ at the start"
+        axes.plot([1.0], [report.predicted_velocity], "*", color=INFINITE, ms=10, label=label)
+    _positive_curves(axes, place, [(along.velocity, FINITE, "-", "measured")])
     axes.set(title="Kernel velocity", ylabel=r"$\|\Theta_t-\Theta_s\|/\|\Theta_0\|$ per step")
 
 
@@ -126,24 +123,16 @@ def _gap(axes: Axes, report: Report) -> None:
     along = report.along
     place = _steps(axes, along.steps)
     gap = np.where(along.gap < 1e3, along.gap, np.nan)
+    diverges = np.nanmax(along.gap, initial=0) >= 1e3
     final = along.function_change[np.isfinite(along.function_change)][-1]
     learnt = along.function_change / final if final > 0 else along.function_change
     curves = [
         (learnt, FAINT, "-", r"learnt, $\|f_t-f_0\|$"),
-        (gap, LINEAR, "-", "to the linearised model,\ntrained in the same way"),
+        (gap, LINEAR, "-", "to the linearised model,\ntrained in the same way" + (" (diverges)" if diverges else "")),
         (along.tangent_gap, SOFT, ":", "to the linearised model,\nat the same parameters"),
     ]
     _positive_curves(axes, place, curves)
     axes.set(title="Gap to the linearisation", ylabel=r"relative to $\|f_T-f_0\|$")
-    if np.nanmax(along.gap, initial=0) >= 1e3:
-        axes.annotate(
-            "the linearised model diverges",
-            (0.97, 0.04),
-            xycoords="axes fraction",
-            ha="right",
-            fontsize=8.5,
-            color=LINEAR,
-        )
 
 
 def _alignment(axes: Axes, report: Report) -> None:
@@ -168,7 +157,8 @@ def _layers(axes: Axes, report: Report) -> None:
     axes.set_yticks(place, [a.name if len(a.name) < 22 else f"…{a.name[-20:]}" for a in layers])
     axes.set(title="Share of each layer in the kernel", xlabel="share of the trace", ylabel="layer")
     axes.margins(x=0.12)
-    axes.legend(frameon=False, fontsize=8.5, loc="lower right")
+    axes.set_ylim(-0.6 - 0.16 * len(layers), len(layers) - 0.4)  # room for the legend below the bars
+    axes.legend(frameon=False, fontsize=8.5, loc="lower right", ncols=2)
 
 
 def _widths(axes: Axes, report: Report) -> None:
@@ -191,17 +181,15 @@ def _widths(axes: Axes, report: Report) -> None:
         for seed in values.T:
             axes.plot(widths, seed, "o", ms=3, color=colour, alpha=0.35, mew=0)
         typical = np.exp(np.mean(np.log(values[known]), 1))
-        axes.plot(widths[known], typical, "o-", color=colour, ms=4.5, lw=1.4)
         text = label
         if np.isfinite(trend.slope.exponent):
-            text += f"  {trend.slope.exponent:.2f} ± {trend.slope.standard_error:.2f}"
-        axes.annotate(
-            text, (widths[known][-1], typical[-1]), xytext=(6, 0), textcoords="offset points", color=colour,
-            fontsize=8.5, va="center",
-        )  # fmt: skip
+            text += f", slope {trend.slope.exponent:.2f} ± {trend.slope.standard_error:.2f}"
+        axes.plot(widths[known], typical, "o-", color=colour, ms=4.5, lw=1.4, label=text.replace("-", "−"))
     axes.set(xscale="log", yscale="log", title="Against width", xlabel="width", ylabel="relative change")
     axes.set_xticks(widths, [f"{int(w)}" for w in widths])
-    axes.set_xlim(widths[0] * 0.8, widths[-1] * (widths[-1] / widths[0]) ** 0.75)
+    axes.set_xticks([], minor=True)
+    if axes.get_legend_handles_labels()[1]:
+        _legend_below(axes, len(axes.get_legend_handles_labels()[1]))
 
 
 def _positive_curves(axes: Axes, place: np.ndarray, curves: list[tuple[Any, str, str, str]]) -> None:
@@ -217,7 +205,11 @@ def _positive_curves(axes: Axes, place: np.ndarray, curves: list[tuple[Any, str,
     axes.set_yscale("log")
     labels = sum(bool(label) + label.count("\n") for *_, label in curves)
     if labels:
-        # Room for the legend below the curves.
-        low, high = axes.get_ylim()
-        axes.set_ylim(low * (high / low) ** (-0.16 * labels) / 2, high * 1.6)
-        axes.legend(frameon=False, fontsize=8.5, loc="lower right")
+        _legend_below(axes, max(labels, len(axes.get_legend_handles_labels()[1])))
+
+
+def _legend_below(axes: Axes, lines: int) -> None:
+    # On a log scale, with room below the curves.
+    low, high = axes.get_ylim()
+    axes.set_ylim(low * (high / low) ** (-0.16 * lines) / 2, high * 1.6)
+    axes.legend(frameon=False, fontsize=8.5, loc="lower right")

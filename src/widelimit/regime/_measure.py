@@ -48,26 +48,49 @@ def prepare(
     rates
         Factors of the step size where ``train`` has none.
     """
+    _check_train(train)
+    if not callable(f):
+        raise ValueError(f"f is {f!r}; expected a function f(params, batch), or a network of this library.")
     rule = train.rule()
     f, params = split(f, params)
     leaves = jax.tree.leaves(params)
     if not leaves:
         raise ValueError("params has no floating arrays; expected the initial parameters as a pytree of them.")
-    for i, a in enumerate(leaves):
-        _check.finite(np.asarray(a), f"leaf {i} of params")
+    _check.parameters(params)
     dtype = jnp.result_type(*leaves)
-    x = _cast(_check.inputs(data[0], "x"), dtype)
+    x = _batch(data[0], "x", dtype)
     if x_test is not None:
-        x_test = _cast(_check.inputs(x_test, "x_test"), dtype)
-        _check.same_features(x_test, x, ("x_test", "x"))
+        x_test = _batch(x_test, "x_test", dtype)
+        _check.same_batch(x_test, x, ("x_test", "x"))
     shape = eqx.filter_eval_shape(lambda f, p, x: columns(f(p, x)), f, params, x).shape
-    if shape[0] != len(x):
-        raise ValueError(f"f(params, x) has {shape[0]} rows for {len(x)} examples; expected one row per example.")
+    n = len(jax.tree.leaves(x)[0])
+    if shape[0] != n:
+        raise ValueError(f"f(params, x) has {shape[0]} rows for {n} examples; expected one row per example.")
     y = _cast(loss_targets(rule.loss, data[1], shape), dtype)
     rates = rates if rule.learning_rates is None else rule.learning_rates
     spread(rates, params)
     _check.finite(np.asarray(outputs(f, params, x)), "f(params, x)")
     return Model(f, params, x, y, rates), x_test
+
+
+def _check_train(train: Any) -> None:
+    if isinstance(train, AbstractTrainer):
+        return
+    remedy = "GradientDescentTrainer(learning_rate, steps)"
+    if isinstance(train, list | tuple):
+        remedy = "Checkpoints(params, steps), with the parameters of your run as a list"
+    elif callable(train):
+        remedy = "CustomTrainer(fn) with your function fn(f, params, x, y) -> (list of params, list of steps)"
+    raise ValueError(f"train is of type {type(train).__name__}; expected {remedy}.")
+
+
+def _batch(x: Any, name: str, dtype: Any) -> PyTree:
+    # A lone floating array without a feature axis is a slip more often than a model of scalars.
+    if not isinstance(x, jax.Array | np.ndarray) or jnp.issubdtype(x.dtype, jnp.integer):
+        x = _check.batch(x, name)
+    else:
+        x = _check.inputs(x, name)
+    return jax.tree.map(lambda a: _cast(a, dtype), x)
 
 
 def split(f: Callable, params: Params) -> tuple[Callable, Params]:
@@ -260,7 +283,9 @@ def _setting(lane: _Lane, along: Along) -> dict[str, Any]:
         "outputs": int(lane.theta.shape[0] // len(lane.probe.y)),
         "parameters": int(sum(a.size for a in leaves)),
         "kernel_examples": len(lane.probe.y),
-        "compared_on": "the training inputs" if lane.x_test is None else f"{len(lane.x_test)} test inputs",
+        "compared_on": "the training inputs"
+        if lane.x_test is None
+        else f"{len(jax.tree.leaves(lane.x_test)[0])} test inputs",
         "linearisation": "not trained" if np.isnan(along.gap).all() else "closed form" if closed else "trained",
         "dtype": str(jnp.result_type(*leaves)),
     }

@@ -69,16 +69,15 @@ def _moved(report: Report) -> str:
     gap = along.gap if not np.isnan(along.gap).all() else None
     rows = [
         ("parameters |θ_T − θ_0| / |θ_0|", number(_last(along.movement))),
-        ("kernel |Θ_T − Θ_0| / |Θ_0|", number(_last(along.drift))),
-        ("its rotation, 1 − cos(Θ_T, Θ_0)", number(_last(along.rotation))),
+        ("kernel |Θ_T − Θ_0| / |Θ_0|", _last_and_most(along.drift)),
+        ("its rotation, 1 − cos(Θ_T, Θ_0)", _last_and_most(along.rotation)),
         ("kernel velocity per step, first, last", _pair(along.velocity[1:])),
         ("  predicted by dΘ/dt at the start", number(report.predicted_velocity)),
         ("kernel–target alignment", _pair(along.alignment)),
         ("  centred", _pair(along.centred_alignment)),
     ]
     if gap is not None:
-        highest = float(np.nanmax(gap))
-        shown = f"{number(_last(gap))}, at most {number(highest)}" if highest < 1e3 else "it diverges at this step"
+        shown = _last_and_most(gap) if float(np.nanmax(gap)) < 1e3 else "it diverges at this step"
         rows.append(("gap to linearisation / learnt", shown))
     rows.append(("  at the same parameters", f"{number(_last(along.tangent_gap))}"))
     if report.explained is not None:
@@ -151,8 +150,9 @@ def _setting(report: Report) -> str:
     s = report.setting
     part = "" if s["kernel_examples"] == s["examples"] else f", kernels on {s['kernel_examples']} of them"
     outputs = "output" if s["outputs"] == 1 else "outputs"
+    examples = "training example" if s["examples"] == 1 else "training examples"
     text = (
-        f"{s['examples']} training examples{part}, {s['outputs']} {outputs}, {s['parameters']:,} parameters in "
+        f"{s['examples']} {examples}{part}, {s['outputs']} {outputs}, {s['parameters']:,} parameters in "
         f"{s['dtype']}. "
         f"Functions compared on {s['compared_on']}; linearised model: {s['linearisation']}."
     )
@@ -177,6 +177,12 @@ def _pair(values: np.ndarray) -> str:
 def _last(values: np.ndarray) -> float | None:
     known = values[~np.isnan(values)]
     return float(known[-1]) if len(known) else None
+
+
+def _last_and_most(values: np.ndarray) -> str:
+    # The verdict looks at the largest value on the way.
+    last, most = number(_last(values)), number(float(np.nanmax(values)))
+    return last if last == most else f"{last}, at most {most}"
 
 
 def _mean(values: np.ndarray) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import abc
 import itertools
+from collections.abc import Iterable
 from typing import Any
 
 import equinox as eqx
@@ -159,6 +160,10 @@ class Checkpoints(AbstractTrainer):
         loss: AbstractSquaredLoss | AbstractLoss = SumOfSquares(),
         learning_rates: PyTree = None,
     ) -> None:
+        if isinstance(params, dict | str) or not isinstance(params, Iterable):
+            raise ValueError(
+                f"params is of type {type(params).__name__}; expected a list of parameters, one pytree per checkpoint."
+            )
         self.params = tuple(params)
         self.steps = None if steps is None else tuple(int(k) for k in steps)
         self.learning_rate, self.loss, self.learning_rates = learning_rate, loss, learning_rates

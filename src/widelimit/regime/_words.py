@@ -84,7 +84,7 @@ def _diverged(n: Numbers, rules: Rules) -> str:  # noqa: ARG001
     if n.step is None:
         return f"Diverged: the loss {end}."
     side = "beyond 4/λ" if n.step > 4 else "between 2/λ and 4/λ" if n.step > 2 else "below 2/λ"
-    return f"Diverged: the loss {end}, with a step of {n.step:.2g}/λ, which is {side}."
+    return f"Diverged: the loss {end}, with a step of {_plain(n.step)}/λ, which is {side}."
 
 
 def _undetermined(n: Numbers, rules: Rules) -> str:
@@ -95,7 +95,7 @@ def _undetermined(n: Numbers, rules: Rules) -> str:
 def _catapult(n: Numbers, rules: Rules) -> str:  # noqa: ARG001
     return (
         f"Catapult: with a step of {n.step:.2g}/λ, beyond the 2/λ up to which its linearisation is stable, the loss "
-        f"rose to {_times(n.spike)} its start and came down to {n.remaining:.1%} of it, while step times sharpness "
+        f"rose to {_times(n.spike)} its start and came down to {_share(n.remaining)} of it, while step times sharpness "
         f"fell from {n.step:.2g} to {n.step_after:.2g}."
     )
 
@@ -111,7 +111,7 @@ def _kernel(n: Numbers, rules: Rules) -> str:
     if _exact(n):
         return "Kernel, exactly: neither the kernel moved nor the network left its linearisation, up to rounding."
     so_far = " so far" if n.remaining > 1 - rules.fitted else ""
-    return f"Kernel{so_far}: the kernel moved by {n.drift:.1%} of its norm, and the network {_gap_words(n)}."
+    return f"Kernel{so_far}: the kernel moved by {_share(n.drift)} of its norm, and the network {_gap_words(n)}."
 
 
 def _intermediate(n: Numbers, rules: Rules) -> str:
@@ -126,10 +126,10 @@ def _intermediate(n: Numbers, rules: Rules) -> str:
 
 def _gap_words(n: Numbers) -> str:
     if n.gap is None:
-        return f"was up to {n.tangent_gap:.1%} of what it learnt away from its linearisation at the same parameters"
+        return f"was up to {_share(n.tangent_gap)} of what it learnt away from its linearisation at the same parameters"
     if not n.gap < 1e3:
         return "left its linearisation, which diverges at this step"
-    return f"was up to {n.gap:.1%} of what it learnt away from its linearisation"
+    return f"was up to {_share(n.gap)} of what it learnt away from its linearisation"
 
 
 def _lazier(n: Numbers, rules: Rules) -> tuple[str, ...]:
@@ -172,7 +172,8 @@ def _bolder(n: Numbers) -> tuple[str, ...]:
         found.append(f"Output scale, to learn more: α(f − f₀) with step η/α² has κ = 1 at α = {n.kappa_unit:.2g}.")
     if n.step is not None and 0 < n.step < 2:
         found.append(
-            f"Step: from {_factor(2 / n.step)} the present one (2/λ) to about {_factor(4 / n.step)} (4/λ) it catapults."
+            f"Step: from {_factor(2 / n.step)} the present one (2/λ) to about {_factor(4 / n.step)} (4/λ) "
+            "a wide network catapults."
         )
     return tuple(found)
 
@@ -192,4 +193,13 @@ def _times(value: float) -> str:
 
 
 def _factor(value: float) -> str:
-    return f"{value:.2g}×" if value < 1000 else f"{value:.0e}×".replace("e+0", "e")
+    return f"{_plain(value)}×"
+
+
+def _plain(value: float) -> str:
+    # Two digits, without an exponent up to 9999.
+    return f"{value:.2g}" if value < 100 else f"{float(f'{value:.2g}'):.0f}" if value < 1e4 else f"{value:.0e}"
+
+
+def _share(value: float) -> str:
+    return f"{value:.1%}" if value >= 0.0005 or value <= 0 else f"{100 * value:.1g}%"

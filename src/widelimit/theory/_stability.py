@@ -90,7 +90,10 @@ class Stability:
 
     def __repr__(self) -> str:
         """Return the verdict and every condition with its value."""
-        lines = [f"{self.verdict.value}: {_SENTENCES[self.verdict]}", f"r = {self.r:g}: features move as n^{-self.r:g}"]
+        lines = [
+            f"{self.verdict.value}: {_SENTENCES[self.verdict]}",
+            f"r = {self.r:g}: features move as n^{0.0 - self.r:g}",
+        ]
         lines += ["stable if all of"] + [_line(c) for c in self.conditions]
         lines += ["nontrivial if one of"] + [_line(c) for c in self.nontrivial_conditions]
         rows = zip("abc", self.equivalent, strict=True)

@@ -171,9 +171,9 @@ class TorchNTK(AbstractKernel):
     learning_rates: Any = eqx.field(default=None, static=True)
     method: AbstractMethod = StructuredDerivatives()
 
-    def block(self, x1: Array, x2: Array) -> Array:
-        """Return the kernel of two batches."""
-        tensors = (_tensor(self.module, x1), None if x2 is x1 else _tensor(self.module, x2))
+    def block(self, x1: Array, x2: Array | None = None) -> Array:
+        """Return the kernel of two batches; None for the first again."""
+        tensors = (_tensor(self.module, x1), None if x2 is None or x2 is x1 else _tensor(self.module, x2))
         settings = {"outputs": self.outputs, "learning_rates": self.learning_rates, "method": self.method}
         return _array(empirical_ntk(self.module, *tensors, **settings))
 
