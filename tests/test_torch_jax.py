@@ -169,6 +169,17 @@ def test_a_float64_module_is_computed_in_float64(mode):
     assert largest(kernel, wt.empirical_ntk(module, x).numpy()) < 1e-12
 
 
+def test_the_dtype_is_that_of_the_parameters():
+    module, x = build(cnn, IMAGES)
+    module[0].requires_grad_(False)
+    f, params = wt.from_torch(module, x)
+    with jax.enable_x64(True):
+        wide = jax.tree.map(lambda a: a.astype(np.float64), params)
+        out, exact = apply(f, params, x.double().numpy()), apply(f, wide, x.numpy())
+    assert (out.dtype, exact.dtype) == (np.float32, np.float64)
+    assert largest(exact, module.double()(x.double()).detach().numpy()) < 1e-13
+
+
 class Many(nn.Module):
     """A linear layer, and the sum of functions of what it gives."""
 
@@ -391,6 +402,7 @@ def without_gradients(x):
         (Bad(lambda x: x if x.sum() > 0 else 2 * x), "torch.export says"),
         (Bad(torch.special.i1e), "module uses aten.special_i1e.default in module 'Bad': no rule"),
         (Bad(lambda x: (x, x)), "module returned tuple"),
+        (Bad(lambda x: x.argmax(-1)), "module returned torch.int64"),
     ],
 )  # fmt: skip
 def test_modules_without_a_function_in_jax_are_refused(module, words):
@@ -415,10 +427,12 @@ def test_bad_input_of_the_function_and_of_checkpoints():
     f, params = wt.from_torch(module, x)
     with pytest.raises(ValueError, match=r"examples of shape \(2, 9, 9\); expected \(2, 8, 8\)"):
         f(params, jnp.zeros((1, 2, 9, 9)))
+    with pytest.raises(ValueError, match=r"params has no '0.weight'"):
+        f(dict(module.named_parameters()), x.numpy())
     with pytest.raises(ValueError, match=r"source has no \['0.weight'"):
         wt.params_of(f, {})
     state = {name: t.clone() for name, t in module.state_dict().items()}
-    with pytest.raises(ValueError, match="shape"):
+    with pytest.raises(ValueError, match="other shapes"):
         wt.params_of(f, {**state, "0.weight": state["0.weight"][:2]})
     state["1.running_mean"] += 1
     with pytest.raises(ValueError, match=r"other values of '1.running_mean', which f holds fixed"):

@@ -45,7 +45,7 @@ class TorchModel(eqx.Module):
     state: dict[str, Array]
 
     def __call__(self, params: Params, x: PyTree) -> Array:
-        """Return the outputs of a batch: an array, or a tuple of arrays for a module of several inputs."""
+        """Return the outputs of a batch, an array or a tuple of arrays, in the dtype of the parameters."""
         inputs = tuple(jnp.asarray(a) for a in (x if isinstance(x, tuple) else (x,)))
         shapes = tuple(a.shape[1:] for a in inputs)
         if shapes != self.shapes:
@@ -58,8 +58,8 @@ class TorchModel(eqx.Module):
 
     def _outputs(self, values: dict[str, Array], x: tuple[Array, ...]) -> Array:
         dtype = jnp.result_type(*(values[name] for name, _ in self.trained))
-        slots: dict[str, Any] = {slot: jnp.asarray(values[name]) for slot, name in self.program.bound}
-        slots.update((slot, a[None]) for slot, a in zip(self.program.inputs, x, strict=True))
+        slots: dict[str, Any] = {slot: _floating(values[name], dtype) for slot, name in self.program.bound}
+        slots.update((slot, _floating(a[None], dtype)) for slot, a in zip(self.program.inputs, x, strict=True))
         for step in self.program.steps:
             arguments, options = (_filled(part, slots, dtype) for part in (step.arguments, step.options))
             slots[step.result] = RULES[step.operation](*arguments, **dict(options))
@@ -106,6 +106,8 @@ def from_torch(module: Module, example: Any) -> tuple[TorchModel, Params]:
     with torch.no_grad():
         flat = outputs_of(module, x)
         expected = module(*x)
+    if not flat.is_floating_point():
+        raise ValueError(f"module returned {flat.dtype}; expected outputs that are real floating-point numbers.")
     program, tensors = program_of(module, x)
     first = {id(p): name for name, p in task.params.items()}
     every = dict(module.named_parameters(remove_duplicate=False))
@@ -194,6 +196,11 @@ def _filled(value: Any, slots: Mapping[str, Any], dtype: Any) -> Any:
     return tuple(_filled(v, slots, dtype) for v in value) if isinstance(value, tuple) else value
 
 
+def _floating(value: Any, dtype: Any) -> Array:
+    value = jnp.asarray(value)
+    return value.astype(dtype) if jnp.issubdtype(value.dtype, jnp.floating) else value
+
+
 def _nested(flat: Mapping[str, Any]) -> dict:
     tree: dict = {}
     for name, value in flat.items():
@@ -206,9 +213,12 @@ def _nested(flat: Mapping[str, Any]) -> dict:
 
 
 def _entry(params: Params, name: str) -> Array:
+    part = params
     for key in name.split("."):
-        params = params[key]
-    return params
+        if not isinstance(part, Mapping) or key not in part:
+            raise ValueError(f"params has no {name!r}; expected a pytree as from_torch or params_of returned it.")
+        part = part[key]
+    return part
 
 
 def _numpy(tensor: Tensor) -> np.ndarray:
