@@ -26,3 +26,10 @@ def either_mode(request):
     """Run a test with JAX's x64 mode off and on."""
     with jax.enable_x64(request.param):
         yield request.param
+
+
+@pytest.fixture(autouse=True, scope="module")
+def compiled_code_is_dropped():
+    """Drop what a module compiled: a worker that keeps all of it grows by gigabytes."""
+    yield
+    jax.clear_caches()
