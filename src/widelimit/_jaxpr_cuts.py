@@ -238,7 +238,7 @@ def _run(jaxpr: Any, values: dict, uses: list[Use], place: _Place) -> list:
 
 def _apply(eqn: Any, inputs: list) -> list:
     convolution = eqn.primitive.name == "conv_general_dilated"
-    return [convolve(*inputs, eqn.params)] if convolution else bind(eqn, inputs)
+    return [convolve(inputs[0], inputs[1], eqn.params)] if convolution else bind(eqn, inputs)
 
 
 def _run_scan(eqn: Any, inputs: list, uses: list[Use], where: tuple[tuple, list[int]], place: _Place) -> list:
