@@ -1,6 +1,7 @@
 """The entry: models of other libraries, runs of the user's own, other trainers and losses, widths, bad input."""
 
 import dataclasses
+import re
 
 import equinox as eqx
 import jax
@@ -282,7 +283,10 @@ def test_slopes_over_widths(parameterization, r):
     assert report.numbers().r == r
     assert max(map(len, str(report).splitlines())) <= 80
     assert Report.from_json(report.to_json()).to_json() == report.to_json()
-    assert [axes.get_title(loc="left") for axes in report.plot().axes][5] == "Against width"
+    panel = report.plot().axes[5]
+    assert panel.get_title(loc="left") == "Against width"
+    assert [label.get_text() for label in panel.get_xticklabels()] == ["32", "128", "512"]
+    assert panel.get_xticklabels(minor=True) == []
 
 
 GOOD = Numbers(True, 0.01, 1.0, 0.5, 0.5, 0.01, 1e-4, 0.01, 0.01, True, 0.1, 0.1)
@@ -323,6 +327,34 @@ def test_close_to_a_threshold_is_said():
     assert not near.clear
     assert "close to the boundary" in near.sentence
     assert decide(dataclasses.replace(GOOD, drift=0.14), Rules(margin=1.0)).clear
+
+
+@pytest.mark.parametrize(
+    ("step", "advice", "side"),
+    [
+        (0.5, "Step: a smaller one; it was below 2/λ at the start", "0.5/λ, which is below 2/λ"),
+        (
+            3.0,
+            "Step: below 0.67× the present one, .* to about 1.3× .* catapults, which this one did not",
+            "between 2/λ",
+        ),
+        (
+            240.0,
+            "Step: below 0.0083× the present one, .* to about 0.017× .* catapults\\.",
+            "240/λ, which is beyond 4/λ",
+        ),
+    ],
+)
+def test_advice_on_a_diverged_run_fits_its_step(step, advice, side):
+    verdict = decide(dataclasses.replace(GOOD, finite=False, remaining=np.inf, step=step), Rules())
+    assert re.fullmatch(f"{advice}.*", verdict.change[0])
+    assert side in verdict.sentence
+
+
+def test_shares_below_a_thousandth_keep_a_digit():
+    sentence = decide(dataclasses.replace(GOOD, drift=3e-5, gap=2e-4), Rules()).sentence
+    assert "moved by 0.003% of its norm" in sentence
+    assert "up to 0.02% of what it learnt" in sentence
 
 
 def test_a_kernel_that_has_not_finished_is_so_far():
