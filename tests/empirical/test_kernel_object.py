@@ -7,7 +7,16 @@ import numpy as np
 import pytest
 
 import widelimit as wl
-from widelimit.empirical import Auto, Diagonal, Full, JacobianContraction, Sketch, StructuredDerivatives, Trace
+from widelimit.empirical import (
+    Auto,
+    Diagonal,
+    Full,
+    JacobianContraction,
+    NTKVectorProducts,
+    Sketch,
+    StructuredDerivatives,
+    Trace,
+)
 from widelimit.kernels import EmpiricalNNGP, EmpiricalNTK
 
 RNG = np.random.default_rng(0)
@@ -238,6 +247,10 @@ def test_bad_batches_are_refused(x1, x2, words):
         (lambda: EmpiricalNTK(model, PARAMS, method="auto"), "method is 'auto'; expected an object such as Auto"),
         (lambda: Auto(memory=0), "memory is 0"),
         (lambda: Auto(memory=1e9), "memory is 1000000000.0; expected a positive integer"),
+        (lambda: Auto(balance=-1.0), "balance is -1.0"),
+        (lambda: JacobianContraction(memory=-5), "memory is -5"),
+        (lambda: NTKVectorProducts(memory=0), "memory is 0"),
+        (lambda: Sketch(8, memory=-1), "memory is -1"),
         (lambda: EmpiricalNTK(model, PARAMS).contributions(X1, memory=-1), "memory is -1"),
         (lambda: EmpiricalNTK(model, PARAMS).operator(X1, memory=-1), "memory is -1"),
     ],
