@@ -12,6 +12,7 @@ import pytest
 import widelimit as wl
 from test_golden import build, names_in, tolerance
 from widelimit import gram, solve
+from widelimit.dynamics import ODE
 
 ORACLES = pathlib.Path(__file__).parent / "oracles"
 CASES = [c for c in json.loads((ORACLES / "predict.json").read_text()) if c["kind"] == "ensemble"]
@@ -217,6 +218,16 @@ def test_float32_data_are_computed_in_float64_and_rounded(either_mode):
         (lambda: wl.infinite_ensemble(LEE, X, Y, optimizer=wl.GradientDescent(0.1)).at(1.5), "whole numbers of steps"),
         (lambda: wl.infinite_ensemble(LEE, X, Y, optimizer=wl.GradientDescent(9.0)).at(10**6), "diverges"),
         (lambda: wl.infinite_ensemble(LEE, X, Y, optimizer=wl.GradientDescent(9.0)).at(np.inf), "diverges"),
+        (lambda: wl.infinite_ensemble(wl.parameterize(LEE, wl.MuP()), X, Y), "learns features"),
+        (lambda: wl.infinite_ensemble(wl.parameterize(LEE, wl.MeanField()), X, Y), "learns features"),
+        (lambda: wl.infinite_ensemble(LEE, X, Y, method="spectral"), "method is 'spectral'; expected an object such"),
+        (lambda: wl.network_flow(np.eye(3), X, Y, np.zeros), "kernel is of type ndarray; expected an object such as"),
+        (lambda: wl.network_flow(wl.NTK(LEE), X, Y, np.zeros(3)), "initial is of type ndarray; expected a function"),
+        (lambda: wl.network_flow(wl.NTK(LEE), X, Y, lambda x: x[:, 0] * np.nan), r"initial\(x_train\)\[0\] is nan"),
+        (lambda: wl.max_learning_rate([[2.0, 1.0], [0.0, 2.0]]), "ntk is not symmetric"),
+        (lambda: wl.max_learning_rate(np.eye(2), momentum=1.0), "momentum is 1.0"),
+        (lambda: ODE(rtol=-1.0), "rtol is -1.0"),
+        (lambda: ODE(max_steps=0), "max_steps is 0"),
         (lambda: wl.GradientDescent(-0.1), "learning_rate is -0.1"),
         (lambda: wl.max_learning_rate(np.ones((2, 3))), r"expected \(n, n\)"),
         (lambda: wl.max_learning_rate(np.zeros((2, 2))), "no positive eigenvalue"),
@@ -226,6 +237,20 @@ def test_float32_data_are_computed_in_float64_and_rounded(either_mode):
 def test_bad_input_is_refused(call, words):
     with pytest.raises(ValueError, match=words):
         call()
+
+
+def test_a_kernel_of_zero_is_stable_at_any_step(either_mode):
+    flow = wl.network_flow(wl.NTK(wl.serial(wl.Dense(1, 0.0))), X, Y, lambda x: 0 * x[:, 0])
+    assert flow.max_learning_rate == np.inf
+    np.testing.assert_array_equal(flow.at([0.0, 3.0, np.inf]), np.zeros((3, 3)))
+
+
+def test_training_inside_jit(either_mode):
+    """Concrete inputs beside traced targets, and the other way round."""
+    kernel, start = wl.NTK(LEE), lambda x: 0 * x[:, 0]
+    eager = wl.network_flow(kernel, X, Y, start).at(2.0, TEST)
+    compiled = jax.jit(lambda y: wl.network_flow(kernel, X, y, start).at(2.0, TEST))(jnp.asarray(Y, float))
+    np.testing.assert_allclose(compiled, eager, rtol=3e-7, atol=3e-7)
 
 
 @pytest.mark.parametrize("solver", [solve.Cholesky(), solve.Eigen()])

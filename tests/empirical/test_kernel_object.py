@@ -7,7 +7,16 @@ import numpy as np
 import pytest
 
 import widelimit as wl
-from widelimit.empirical import Diagonal, Full, JacobianContraction, Sketch, StructuredDerivatives, Trace
+from widelimit.empirical import (
+    Auto,
+    Diagonal,
+    Full,
+    JacobianContraction,
+    NTKVectorProducts,
+    Sketch,
+    StructuredDerivatives,
+    Trace,
+)
 from widelimit.kernels import EmpiricalNNGP, EmpiricalNTK
 
 RNG = np.random.default_rng(0)
@@ -225,6 +234,50 @@ def test_bad_batches_are_refused(x1, x2, words):
         kernel.contributions(x1, x2)
     with pytest.raises(ValueError, match=words):
         kernel.operator(x1, x2)
+
+
+@pytest.mark.parametrize(
+    ("make", "words"),
+    [
+        (lambda: EmpiricalNTK(model, {**PARAMS, "embed": PARAMS["embed"] * np.nan}), r"params\['embed'\] holds NaN"),
+        (lambda: EmpiricalNNGP(model, {**PARAMS, "embed": PARAMS["embed"] * np.nan}), r"params\['embed'\] holds NaN"),
+        (lambda: EmpiricalNNGP(model, {**PARAMS, "embed": np.full((4, 3), np.inf)}), r"params\['embed'\] holds NaN or"),
+        (lambda: wl.linearize(model, {**PARAMS, "embed": PARAMS["embed"] * np.nan}), r"params0\['embed'\] holds NaN"),
+        (lambda: EmpiricalNTK(model, PARAMS, outputs="full"), "outputs is 'full'; expected an object such as Trace"),
+        (lambda: EmpiricalNTK(model, PARAMS, method="auto"), "method is 'auto'; expected an object such as Auto"),
+        (lambda: Auto(memory=0), "memory is 0"),
+        (lambda: Auto(memory=1e9), "memory is 1000000000.0; expected a positive integer"),
+        (lambda: Auto(balance=-1.0), "balance is -1.0"),
+        (lambda: JacobianContraction(memory=-5), "memory is -5"),
+        (lambda: NTKVectorProducts(memory=0), "memory is 0"),
+        (lambda: Sketch(8, memory=-1), "memory is -1"),
+        (lambda: EmpiricalNTK(model, PARAMS).contributions(X1, memory=-1), "memory is -1"),
+        (lambda: EmpiricalNTK(model, PARAMS).operator(X1, memory=-1), "memory is -1"),
+    ],
+)
+def test_bad_parameters_and_strategies_are_refused(make, words):
+    with pytest.raises(ValueError, match=words):
+        make()
+
+
+def test_other_numbers_of_the_same_shapes_compile_nothing_anew():
+    traced = []
+
+    def counted(p, x):
+        traced.append(1)
+        return jnp.tanh(x @ p)
+
+    for call in (
+        lambda p, x: EmpiricalNTK(counted, p)(x),
+        lambda p, x: EmpiricalNTK(counted, p).diagonal(x),
+        lambda p, x: EmpiricalNTK(counted, p).contributions(x),
+        lambda p, x: EmpiricalNNGP(counted, p)(x),
+    ):
+        call(np.ones((2, 3)), np.ones((4, 2)))
+        before = len(traced)
+        assert before > 0
+        call(np.full((2, 3), 0.5), np.zeros((4, 2)))
+        assert len(traced) == before
 
 
 def test_bad_rates_are_refused_when_the_kernel_is_made():

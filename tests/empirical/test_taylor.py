@@ -132,3 +132,9 @@ def test_the_number_of_products_grows_linearly_with_the_order():
     # One product for the value and two more per order in each layer; the first layer has one more in all.
     assert counts[0] <= 4 * 5
     assert counts[-1] <= 4 * 11
+
+
+def test_a_step_of_zero_is_linear():
+    params = {"w": jnp.ones((2, 3))}
+    terms = second_order(lambda p, x: jnp.tanh(x @ p["w"]), params)(params, jnp.ones((4, 2)))
+    assert float(terms.ratio) == 0.0

@@ -1,6 +1,7 @@
 """The entry: models of other libraries, runs of the user's own, other trainers and losses, widths, bad input."""
 
 import dataclasses
+import re
 
 import equinox as eqx
 import jax
@@ -91,6 +92,10 @@ def test_checkpoints_without_a_step_size_say_what_is_not_known(trained):
         (lambda p: Checkpoints([p]), "no checkpoint after"),
         (lambda p: Checkpoints([p, p], [3, 2]), "one ascending number"),
         (lambda p: CustomTrainer(lambda f, p, x, y: p), "two lists of one length"),
+        (lambda p: Checkpoints(p), "params is of type dict; expected a list"),
+        (lambda p: [p, p], r"train is of type list; expected Checkpoints\("),
+        (lambda p: lambda f, p, x, y: [p], r"train is of type function; expected CustomTrainer\("),
+        (lambda p: None, r"train is of type NoneType; expected GradientDescentTrainer\("),
         (lambda p: GradientDescentTrainer(-0.1, 3), "learning_rate is -0.1"),
         (lambda p: GradientDescentTrainer(0.1, 0), "steps is 0"),
         (lambda p: GradientDescentTrainer(0.1, 3, batch_size=9), "batch_size is 9"),
@@ -112,6 +117,8 @@ def test_bad_trainers_are_refused(run, message):
         ({"params": {"hidden": {"w": jnp.full((3, 4), jnp.nan), "b": jnp.zeros(4)}, "out": jnp.zeros(4)}}, "params"),
         ({"params": {}}, "no floating arrays"),
         ({"x_test": X_TEST[:, :2]}, "x_test holds examples"),
+        ({"x": {"a": X, "b": X[:3]}}, "differ in their number of examples"),
+        ({"entries": 0}, "entries is 0"),
         ({"widths": (8, 16)}, "make="),
         ({"widths": (8,), "make": lambda w, k: (model, start(w))}, "two different widths"),
         ({"widths": (8, 16), "make": lambda w, k: start(w)}, "two or three things"),
@@ -145,6 +152,25 @@ def test_a_trainer_of_ones_own_is_repeated_with_the_linearised_model(trained):
     assert 0 < other.along.gap[-1] < 1
     assert other.step_ratio == (None, None)
     assert report.along.gap[0] == 0
+
+
+def test_inputs_may_be_a_pytree_with_integers(trained):
+    """The same function of one array, and of a dictionary of columns and of row numbers, has the same report."""
+    params, _, report = trained
+    table = jnp.stack([X[:, 1:], X_TEST[:, 1:]])
+
+    def split_model(p, x):
+        return model(p, jnp.concatenate([x["first"], table[x["half"], x["row"]]], 1))
+
+    def parts(x, half):
+        return {"first": x[:, :1], "half": np.full(8, half), "row": np.arange(8)}
+
+    run = GradientDescentTrainer(0.2, 30, MeanSquares())
+    other = diagnose(split_model, params, parts(X, 0), Y, train=run, x_test=parts(X_TEST, 1))
+    np.testing.assert_allclose(other.along.drift, report.along.drift, rtol=1e-4)
+    np.testing.assert_allclose(other.along.gap, report.along.gap, rtol=1e-3)
+    assert other.verdict.sentence == report.verdict.sentence
+    assert "8 test inputs" in str(other)
 
 
 def test_cross_entropy_trains_the_linearised_model():
@@ -257,7 +283,10 @@ def test_slopes_over_widths(parameterization, r):
     assert report.numbers().r == r
     assert max(map(len, str(report).splitlines())) <= 80
     assert Report.from_json(report.to_json()).to_json() == report.to_json()
-    assert [axes.get_title(loc="left") for axes in report.plot().axes][5] == "Against width"
+    panel = report.plot().axes[5]
+    assert panel.get_title(loc="left") == "Against width"
+    assert [label.get_text() for label in panel.get_xticklabels()] == ["32", "128", "512"]
+    assert panel.get_xticklabels(minor=True) == []
 
 
 GOOD = Numbers(True, 0.01, 1.0, 0.5, 0.5, 0.01, 1e-4, 0.01, 0.01, True, 0.1, 0.1)
@@ -298,6 +327,34 @@ def test_close_to_a_threshold_is_said():
     assert not near.clear
     assert "close to the boundary" in near.sentence
     assert decide(dataclasses.replace(GOOD, drift=0.14), Rules(margin=1.0)).clear
+
+
+@pytest.mark.parametrize(
+    ("step", "advice", "side"),
+    [
+        (0.5, "Step: a smaller one; it was below 2/λ at the start", "0.5/λ, which is below 2/λ"),
+        (
+            3.0,
+            "Step: below 0.67× the present one, .* to about 1.3× .* catapults, which this one did not",
+            "between 2/λ",
+        ),
+        (
+            240.0,
+            "Step: below 0.0083× the present one, .* to about 0.017× .* catapults\\.",
+            "240/λ, which is beyond 4/λ",
+        ),
+    ],
+)
+def test_advice_on_a_diverged_run_fits_its_step(step, advice, side):
+    verdict = decide(dataclasses.replace(GOOD, finite=False, remaining=np.inf, step=step), Rules())
+    assert re.fullmatch(f"{advice}.*", verdict.change[0])
+    assert side in verdict.sentence
+
+
+def test_shares_below_a_thousandth_keep_a_digit():
+    sentence = decide(dataclasses.replace(GOOD, drift=3e-5, gap=2e-4), Rules()).sentence
+    assert "moved by 0.003% of its norm" in sentence
+    assert "up to 0.02% of what it learnt" in sentence
 
 
 def test_a_kernel_that_has_not_finished_is_so_far():

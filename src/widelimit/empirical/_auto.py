@@ -92,7 +92,8 @@ class Auto(AbstractMethod):
     Raises
     ------
     ValueError
-        If there are no candidates, the cost of one is not known, or the budget is no positive whole number of bytes.
+        If there are no candidates, the cost of one is not known, the budget is no positive whole number of
+        bytes, or the balance is negative.
     """
 
     memory: int = eqx.field(default=2**30, static=True)
@@ -102,6 +103,7 @@ class Auto(AbstractMethod):
     def __check_init__(self) -> None:
         """Check the budget and the candidates."""
         _check.positive_int(self.memory, "memory")
+        _check.nonnegative(self.balance, "balance")
         for method in self._candidates():
             if type(method) not in COSTS:
                 raise ValueError(

@@ -17,6 +17,7 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 
+from .. import _check
 from .._typing import ApplyFn, Array, Callable, Params, PyTree
 from ._method import AbstractMethod
 from ._outputs import AbstractOutputs, Trace
@@ -143,6 +144,7 @@ def kernel_velocity(
     -----
     About three times the cost of the kernel alone, and twice its memory.
     """
+    _check.parameters(params)
     every, treedef = jax.tree.flatten(params)
     if jax.tree.structure(direction) != treedef:
         raise ValueError(f"direction has the structure {jax.tree.structure(direction)}; expected that of params.")

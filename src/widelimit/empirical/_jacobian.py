@@ -9,6 +9,7 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 
+from .. import _check
 from .._typing import Array, PyTree
 from ._method import AbstractMethod
 from ._outputs import AbstractOutputs
@@ -29,9 +30,18 @@ class JacobianContraction(AbstractMethod):
     memory
         Budget in bytes for what is held beside parameters, inputs and the result. Examples are taken in blocks
         that fit, of at least one example.
+
+    Raises
+    ------
+    ValueError
+        If the budget is no positive whole number of bytes.
     """
 
     memory: int = eqx.field(default=2**30, static=True)
+
+    def __check_init__(self) -> None:
+        """Check the budget."""
+        _check.positive_int(self.memory, "memory")
 
     def block(self, problem: Problem, x1: PyTree, x2: PyTree | None, outputs: AbstractOutputs) -> Array:
         """Return the kernel of two batches."""

@@ -92,11 +92,13 @@ def ntk_operator(
     Raises
     ------
     ValueError
-        If the inputs are no batches or do not match, the model has no trainable parameter, or ``outputs`` is
-        of another kind.
+        If the inputs are no batches or do not match, the model has no trainable parameter or one that is NaN or
+        infinite, or ``outputs`` is of another kind.
     """
     if not isinstance(outputs, Full | Trace):
         raise ValueError(f"outputs is {outputs}; expected Full() or Trace(): others are no matrix.")
+    _check.positive_int(memory, "memory")
+    _check.parameters(params)
     x1 = _check.batch(x1, "x1")
     x2 = x1 if x2 is None else _check.batch(x2, "x2")
     _check.same_batch(x1, x2)

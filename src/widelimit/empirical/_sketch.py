@@ -48,7 +48,7 @@ class Sketch(AbstractMethod):
     Raises
     ------
     ValueError
-        If ``dimension`` is not a positive whole number.
+        If ``dimension`` or ``memory`` is not a positive whole number.
     """
 
     dimension: int = eqx.field(default=4096, static=True)
@@ -56,8 +56,9 @@ class Sketch(AbstractMethod):
     memory: int = eqx.field(default=2**30, static=True)
 
     def __check_init__(self) -> None:
-        """Check the dimension."""
+        """Check the dimension and the budget."""
         _check.positive_int(self.dimension, "dimension")
+        _check.positive_int(self.memory, "memory")
 
     def block(self, problem: Problem, x1: PyTree, x2: PyTree | None, outputs: AbstractOutputs) -> Array:
         """Return an estimate of the kernel of two batches."""

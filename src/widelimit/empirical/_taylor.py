@@ -6,6 +6,7 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 
+from .. import _check
 from .._jaxpr import trace
 from .._jaxpr_taylor import coefficients
 from .._typing import ApplyFn, Array, Callable, Params, PyTree
@@ -22,6 +23,11 @@ def linearize(f: ApplyFn, params0: Params) -> ApplyFn:
         ``f(params, batch) -> outputs``, any pytree of outputs.
     params0
         The point of expansion :math:`\theta_0`.
+
+    Raises
+    ------
+    ValueError
+        If ``params0`` holds NaN or infinity, or ``params`` does not match it.
     """
     return taylor_expand(f, params0, 1)
 
@@ -48,7 +54,8 @@ def taylor_expand(f: ApplyFn, params0: Params, order: int) -> ApplyFn:
     Raises
     ------
     ValueError
-        If ``order`` is not a whole number of zero or more, or ``params`` does not match ``params0``.
+        If ``order`` is not a whole number of zero or more, ``params0`` holds NaN or infinity, or ``params`` does not
+        match it.
     """
     terms = taylor_terms(f, params0, order)
 
@@ -78,10 +85,12 @@ def taylor_terms(f: ApplyFn, params0: Params, order: int) -> Callable[[Params, P
     Raises
     ------
     ValueError
-        If ``order`` is not a whole number of zero or more, or ``params`` does not match ``params0``.
+        If ``order`` is not a whole number of zero or more, ``params0`` holds NaN or infinity, or ``params`` does not
+        match it.
     """
     if isinstance(order, bool) or not isinstance(order, int) or order < 0:
         raise ValueError(f"order is {order!r}; expected a whole number of zero or more.")
+    _check.parameters(params0, "params0")
 
     def terms(params: Params, x: PyTree) -> list[PyTree]:
         _match(params, params0)
@@ -126,7 +135,9 @@ class SecondOrder(eqx.Module):
     @property
     def ratio(self) -> Array:
         r"""Norm of the second term over that of the first: small where the model is nearly linear in its parameters."""
-        return _norm(self.second) / _norm(self.first)
+        first, second = _norm(self.first), _norm(self.second)
+        # A step of zero is linear.
+        return jnp.where(second > 0, second / first, 0.0)
 
 
 def second_order(f: ApplyFn, params0: Params) -> Callable[[Params, PyTree], SecondOrder]:

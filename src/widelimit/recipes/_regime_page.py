@@ -52,10 +52,11 @@ def regime_page(result: RegimeResult, picture: bytes) -> str:
     shape = config.architecture
     scale = "" if config.output_scale is None else f", output scale {config.output_scale:g}"
     setting = (
-        f"{data['train_examples']} training and {data['test_examples']} test examples, {data['features']} features, "
-        f"{data['outputs']} outputs; {shape.depth} hidden layers of width {config.width}, {shape.activation}, "
+        f"{data['train_examples']} training and {data['test_examples']} test examples, "
+        f"{_count(data['features'], 'feature')}, {_count(data['outputs'], 'output')}; "
+        f"{_count(shape.depth, 'hidden layer')} of width {config.width}, {shape.activation}, "
         f"weight_std {shape.weight_std}, bias_std {shape.bias_std}, {shape.parameterization} parameterization{scale}; "
-        f"{config.seeds} networks."
+        f"{_count(config.seeds, 'network')}."
     )
     verdict = report.verdict
     return PAGE.format(
@@ -80,6 +81,10 @@ def _notes(result: RegimeResult) -> list[str]:
         f"widelimit {environment['widelimit']}, JAX {environment['jax']}, {environment['device']}; networks in "
         f"{environment['network_dtype']}, kernels and closed forms in float64; {environment['seconds']} s.",
     ]
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
 
 
 def _list(lines: tuple[str, ...]) -> str:

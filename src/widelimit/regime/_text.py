@@ -79,7 +79,8 @@ def _moved(report: Report) -> str:
     if gap is not None:
         shown = _last_and_most(gap) if float(np.nanmax(gap)) < 1e3 else "it diverges at this step"
         rows.append(("gap to linearisation / learnt", shown))
-    rows.append(("  at the same parameters", f"{number(_last(along.tangent_gap))}"))
+    if (tangent := _last(along.tangent_gap)) is not None:
+        rows.append(("  at the same parameters" if gap is not None else "gap at the same parameters", number(tangent)))
     if report.explained is not None:
         rows.append(("learnt function explained by Θ_0", f"R² = {report.explained:.4f}"))
     title = "What moved" if report.training.finite else "What moved, up to the last snapshot that is finite"

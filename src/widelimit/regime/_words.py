@@ -30,10 +30,13 @@ def change(n: Numbers, rules: Rules, regime: Regime) -> tuple[str, ...]:
     if regime is Regime.DIVERGED:
         if n.step is None:
             return ("Step: a smaller one.",)
+        if n.step < 2:
+            return ("Step: a smaller one; it was below 2/λ at the start, so the curvature grew on the way.",)
         stable = (
             f"Step: below {_factor(2 / n.step)} the present one, which is 2/λ at the start, the kernel regime is open"
         )
-        return (f"{stable}; up to about {_factor(4 / n.step)} a wide network catapults.",)
+        here = "" if n.step > 4 else ", which this one did not"
+        return (f"{stable}; up to about {_factor(4 / n.step)} (4/λ) a wide network catapults{here}.",)
     if regime is Regime.UNDETERMINED:
         if n.step is None or n.step <= 0:
             return ("Training: more steps, or a larger step.",)
