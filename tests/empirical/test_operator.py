@@ -81,3 +81,17 @@ def test_operator_under_jit_and_of_a_network_with_one_output(x64):
 def test_bad_input_is_refused(call, words):
     with pytest.raises(ValueError, match=words):
         call()
+
+
+def test_float64_input_gives_float64_while_x64_is_off():
+    kernel = EmpiricalNTK(f, PARAMS, Trace(), learning_rates=RATES)
+    v = RNG.standard_normal((len(X2), 2))
+    product = kernel.operator(X1, X2).transpose().transpose().matmat(v)
+    assert product.dtype == np.float64
+    np.testing.assert_allclose(product, kernel(X1, X2) @ v, rtol=0, atol=1e-12)
+    np.testing.assert_allclose(kernel.operator(X1, X2).matvec(v[:, 0]), product[:, 0], rtol=0, atol=1e-12)
+
+
+def test_nan_is_refused_in_a_product():
+    with pytest.raises(ValueError, match=r"v\[2, 0\] is nan"):
+        EmpiricalNTK(f, PARAMS, Trace()).operator(X2).matvec(np.where(np.arange(len(X2)) == 2, np.nan, 0.0))

@@ -7,12 +7,15 @@ by one backward and one forward derivative of the whole batch.
 
 from __future__ import annotations
 
+import functools
+
 import equinox as eqx
 import jax
 import jax.numpy as jnp
 from jax import lax
 
 from .. import _check
+from .._precision import evaluate, result_dtype
 from .._typing import ApplyFn, Array, Params, PyTree
 from ._outputs import AbstractOutputs, Full, Trace
 from ._problem import Flat, Problem, flatten, output_shapes, require_trainable, scaled
@@ -38,18 +41,24 @@ class NTKOperator(eqx.Module):
         return length(self.x1) * o, length(self.x2) * o
 
     def matmat(self, v: Array) -> Array:
-        """Return the product with a matrix of shape (shape[1], k)."""
+        """Return the product with a matrix of shape (shape[1], k), in the dtype of the inputs."""
         _check_rows(v, self.shape[1], 2, "(columns of the operator, k)")
-        return _matmat(self.memory, self.problem, self.x1, self.x2, self.outputs, jnp.asarray(v))
+        return self._product(v)
 
     def matvec(self, v: Array) -> Array:
-        """Return the product with a vector of shape (shape[1],)."""
+        """Return the product with a vector of shape (shape[1],), in the dtype of the inputs."""
         _check_rows(v, self.shape[1], 1, "(columns of the operator,)")
-        return self.matmat(jnp.asarray(v)[:, None])[:, 0]
+        return self._product(v[:, None])[:, 0]
 
     def transpose(self) -> NTKOperator:
         """Return the transposed operator."""
         return NTKOperator(self.problem, self.x2, self.x1, self.outputs, self.memory)
+
+    def _product(self, v: Array) -> Array:
+        _check.finite(v, "v")
+        dtype = result_dtype(*jax.tree.leaves((self.x1, self.x2)))
+        product = functools.partial(_matmat, self.memory)
+        return evaluate(product, self.problem, self.x1, self.x2, self.outputs, v, compute=dtype, result=dtype)
 
 
 def ntk_operator(
