@@ -283,3 +283,21 @@ def test_other_numbers_of_the_same_shapes_compile_nothing_anew():
 def test_bad_rates_are_refused_when_the_kernel_is_made():
     with pytest.raises(ValueError, match="zero or more"):
         EmpiricalNTK(model, PARAMS, learning_rates=-1.0)
+
+
+@pytest.mark.parametrize(
+    "f",
+    [
+        lambda p, x: x @ p - jnp.mean(x @ p, 0),
+        lambda p, x: (x @ p) / jnp.std(x @ p + 1, 0, keepdims=True),
+        lambda p, x: (x + 0.3 * x[::-1]) @ p,
+    ],
+    ids=["mean", "scale", "neighbour"],
+)
+def test_a_model_that_mixes_examples_is_refused(f):
+    x = np.random.default_rng(0).standard_normal((4, 3))
+    params = np.random.default_rng(1).standard_normal((3, 2))
+    kernel = wl.EmpiricalNTK(f, params)
+    with pytest.raises(ValueError, match=r"f mixes the examples of a batch: its output for x1\[0\] changes by"):
+        kernel(x)
+    assert kernel(x[:1]).shape == (1, 1)  # one example has no neighbour

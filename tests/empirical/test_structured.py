@@ -220,3 +220,9 @@ def test_temporary_memory_stays_within_the_budget(memory, outputs):
     assert used.temp_size_in_bytes <= memory + 2 * used.output_size_in_bytes
     whole = jax.jit(lambda p, x: StructuredDerivatives().block(Problem(f, p), x, x[:50], outputs))
     np.testing.assert_allclose(kernel(params, x), whole(params, x), rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize("memory", [0, -5, 1.5, True])
+def test_a_budget_is_a_positive_number_of_bytes(memory):
+    with pytest.raises(ValueError, match="memory is"):
+        StructuredDerivatives(memory)

@@ -21,6 +21,7 @@ from ._problem import Problem as Problem
 from ._problem import flatten as flatten
 from ._problem import output_shapes as output_shapes
 from ._problem import outputs_of as outputs_of
+from ._problem import require_independent as require_independent
 from ._problem import require_trainable as require_trainable
 from ._problem import unflatten_block as unflatten_block
 from ._sharded import Sharded as Sharded

@@ -119,6 +119,31 @@ def outputs_of(f: ApplyFn, params: Params, x: PyTree) -> tuple[Array, PyTree]:
     return jnp.concatenate([jnp.reshape(leaf, (n, -1)) for leaf in jax.tree.leaves(out)], 1), shapes
 
 
+def require_independent(problem: Problem, x: PyTree) -> None:
+    """Refuse a model whose output for the first example of a batch depends on the second; tracers pass.
+
+    One evaluation of two examples and one of the first alone are compared. Differences below 2 % of the largest output
+    count as rounding, which low precision inside a model can make that large.
+    """
+    leaves = jax.tree.leaves((problem, x))
+    if any(isinstance(leaf, Tracer) for leaf in leaves) or jax.tree.leaves(x)[0].shape[0] < 2:
+        return
+    change, largest = (float(v) for v in _beside(problem, jax.tree.map(lambda a: a[:2], x)))
+    if change > 0.02 * largest:
+        raise ValueError(
+            f"f mixes the examples of a batch: its output for x1[0] changes by {change:.2g} (outputs are up to "
+            f"{largest:.2g}) when x1[1] is evaluated with it; expected a model that treats examples independently. "
+            "Put batch normalisation and dropout into evaluation mode, and take nothing over the batch axis."
+        )
+
+
+@eqx.filter_jit
+def _beside(problem: Problem, pair: PyTree) -> tuple[Array, Array]:
+    both, _ = outputs_of(problem.f, problem.params, pair)
+    alone, _ = outputs_of(problem.f, problem.params, jax.tree.map(lambda a: a[:1], pair))
+    return jnp.max(jnp.abs(both[0] - alone[0])), jnp.max(jnp.abs(both))
+
+
 def shapes_of(out: PyTree, n: int) -> PyTree:
     """Return the outputs of one example as a pytree of shapes, checking the outputs of n examples."""
     named = jax.tree_util.tree_leaves_with_path(out)

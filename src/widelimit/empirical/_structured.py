@@ -6,6 +6,7 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 
+from .. import _check
 from .._typing import Array, PyTree
 from ._blocks import all_pairs, each, pairs_with_itself
 from ._cost import Cost
@@ -37,7 +38,13 @@ class StructuredDerivatives(AbstractMethod):
     Parameters
     ----------
     memory
-        Budget in bytes for gradients and what is needed to contract them. Examples are taken in blocks that fit.
+        Budget in bytes for gradients and what is needed to contract them. Examples are taken in blocks that fit; one
+        example with all its outputs is the least.
+
+    Raises
+    ------
+    ValueError
+        If ``memory`` is not a positive whole number.
 
     References
     ----------
@@ -45,6 +52,10 @@ class StructuredDerivatives(AbstractMethod):
     """
 
     memory: int = MEMORY
+
+    def __check_init__(self) -> None:
+        """Check the budget."""
+        _check.positive_int(self.memory, "memory")
 
     def block(self, problem: Problem, x1: PyTree, x2: PyTree | None, outputs: AbstractOutputs) -> Array:
         """Return the kernel of two batches: (n1, n2), (n1, n2, o) or (n1, n2, o, o) as ``outputs`` says."""

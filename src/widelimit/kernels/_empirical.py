@@ -19,6 +19,7 @@ from ..empirical import (
     ntk_operator,
     output_shapes,
     outputs_of,
+    require_independent,
     require_trainable,
     spread,
     structured_parts,
@@ -55,8 +56,8 @@ class EmpiricalNTK(AbstractKernel):
     ------
     ValueError
         If learning rates do not match the parameters or are negative, no parameter is trainable, or a parameter is
-        NaN or infinite; on evaluation, if inputs are no batch or outputs are not floating arrays with the batch axis
-        first.
+        NaN or infinite; on evaluation, if inputs are no batch, outputs are not floating arrays with the batch axis
+        first, or ``f`` mixes the examples of a batch.
     """
 
     f: ApplyFn
@@ -78,6 +79,7 @@ class EmpiricalNTK(AbstractKernel):
 
     def block(self, x1: Any, x2: Any = None) -> PyTree:
         """Return the kernel of two batches."""
+        require_independent(self.problem(), x1)
         method, problem, x1, x2 = spread(self.method, self.problem(), x1, None if x2 is x1 else x2)
         return _ntk_block(method, problem, x1, x2, self.outputs)
 
