@@ -1,49 +1,9 @@
 """The race as a page: one self-contained HTML file."""
 
-import base64
 import html
 from typing import Any
 
-PAGE = """<!doctype html>
-<html lang="en">
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<title>{title}</title>
-<style>
-:root {{ color-scheme: light dark; --ink: #22252a; --soft: #5d646e; --rule: #dfe2e6; --ground: #fff; --mark: #33658a; }}
-@media (prefers-color-scheme: dark) {{
-  :root {{ --ink: #e7e9ec; --soft: #a4abb5; --rule: #3a3f46; --ground: #16181b; --mark: #8ab6d6; }}
-}}
-body {{ font: 16px/1.6 system-ui, sans-serif; color: var(--ink); background: var(--ground);
-  max-width: 68rem; margin: 3rem auto; padding: 0 1.25rem; }}
-h1 {{ font-size: 1.7rem; line-height: 1.25; margin: 0 0 .4rem; }}
-h2 {{ font-size: 1.1rem; margin: 2.6rem 0 .6rem; }}
-p.lead {{ font-size: 1.15rem; border-left: 3px solid var(--mark); padding-left: 1rem; margin: 1.4rem 0 2rem; }}
-p.note, td.note, caption {{ color: var(--soft); font-size: .9rem; }}
-figure {{ margin: 0; background: #fff; border: 1px solid var(--rule); border-radius: 6px; padding: .5rem; }}
-img {{ width: 100%; display: block; }}
-.scroll {{ overflow-x: auto; }}
-table {{ border-collapse: collapse; width: 100%; font-variant-numeric: tabular-nums; }}
-th, td {{ text-align: right; padding: .4rem .7rem; border-bottom: 1px solid var(--rule); white-space: nowrap; }}
-th {{ white-space: normal; vertical-align: bottom; }}
-th:first-child, td:first-child {{ text-align: left; }}
-td.text {{ text-align: left; white-space: normal; }}
-caption {{ text-align: left; padding-bottom: .5rem; }}
-</style>
-<h1>{title}</h1>
-<p class="note">{setting}</p>
-<p class="lead">{verdict}</p>
-<figure><img src="data:image/png;base64,{picture}" alt="{alt}"></figure>
-<h2>Against width</h2>
-<div class="scroll">{rows}</div>
-<h2>How it scales</h2>
-<div class="scroll">{trends}</div>
-<h2>The limit</h2>
-<div class="scroll">{limit}</div>
-<h2>What was done</h2>
-{notes}
-</html>
-"""
+from ._page import figure, notes, page
 
 
 def race_page(document: dict[str, Any], picture: bytes) -> str:
@@ -56,16 +16,16 @@ def race_page(document: dict[str, Any], picture: bytes) -> str:
         f"weight_std {shape['weight_std']}, bias_std {shape['bias_std']}, {shape['parameterization']} "
         f"parameterization; {config['seeds']} seeds per width."
     )
-    return PAGE.format(
-        title=html.escape(f"Finite networks against their infinite-width limit: {data['name']}"),
-        setting=html.escape(setting),
-        verdict=html.escape(document["verdict"]),
-        picture=base64.b64encode(picture).decode("ascii"),
-        alt=html.escape(f"Learnt functions or losses, gaps and movement against width. {document['verdict']}", True),
-        rows=_table(*row_table(document)),
-        trends=_table(*trend_table(document)),
-        limit=_table(*_limit_table(document)),
-        notes="".join(f"<p class='note'>{html.escape(note)}</p>" for note in _notes(document)),
+    alt = f"Learnt functions or losses, gaps and movement against width. {document['verdict']}"
+    body = (
+        figure(picture, alt)
+        + f"<h2>Against width</h2>\n{_table(*row_table(document))}\n"
+        + f"<h2>How it scales</h2>\n{_table(*trend_table(document))}\n"
+        + f"<h2>The limit</h2>\n{_table(*_limit_table(document))}\n"
+        + notes(_notes(document))
+    )
+    return page(
+        f"Finite networks against their infinite-width limit: {data['name']}", setting, document["verdict"], body
     )
 
 
@@ -174,7 +134,7 @@ def _table(header: list[str], rows: list[list[str]]) -> str:
         return f"<td{kind}>{html.escape(text)}</td>"
 
     body = "".join("<tr>" + "".join(cell(c) for c in row) + "</tr>" for row in rows)
-    return f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
+    return f"<div class='scroll'><table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>"
 
 
 def _mean(values: list[float | None]) -> str:

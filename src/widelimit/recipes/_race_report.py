@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import dataclasses
-import math
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from .._plain import plain
 from .._slope import Slope, fit_slope
 from ._environment import environment
 from ._statistics import Coverage
@@ -155,7 +155,7 @@ class RaceReport:
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain Python objects, ready for `json.dumps`; numbers that are not finite become None."""
-        document = {f.name: _plain(getattr(self, f.name)) for f in dataclasses.fields(self)}
+        document = plain(self)
         return {"schema": SCHEMA, **document}
 
 
@@ -216,19 +216,3 @@ def _verdict(rows: tuple[WidthRow, ...], trends: tuple[Trend, ...], seeds: int) 
     return (
         f"At width {last.width} the network {kind}: its gap to the linearisation is {gap:.1%} of what it learnt{trend}."
     )
-
-
-def _plain(value: Any) -> Any:
-    if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        return {f.name: _plain(getattr(value, f.name)) for f in dataclasses.fields(value)}
-    if isinstance(value, np.ndarray):
-        return _plain(value.tolist())
-    if isinstance(value, dict):
-        return {k: _plain(v) for k, v in value.items()}
-    if isinstance(value, list | tuple):
-        return [_plain(v) for v in value]
-    if isinstance(value, np.generic):
-        return _plain(value.item())
-    if isinstance(value, float) and not math.isfinite(value):
-        return None
-    return value

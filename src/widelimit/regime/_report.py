@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from .._plain import plain
 from .._slope import Slope
 from ._features import FeatureChange
 from ._lazy import Laziness
@@ -235,7 +236,7 @@ class Report:
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain Python objects, ready for `json.dumps`; numbers that are not finite become None."""
-        document = {f.name: _plain(getattr(self, f.name)) for f in dataclasses.fields(self)}
+        document = plain(self)
         return {"schema": SCHEMA, **document}
 
     def to_json(self) -> str:
@@ -284,24 +285,6 @@ def _restore(kind: Any, document: dict[str, Any]) -> Any:
             value = math.nan if value is None else value
         values[name] = value
     return kind(**values)
-
-
-def _plain(value: Any) -> Any:
-    if isinstance(value, Regime):
-        return value.name
-    if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        return {f.name: _plain(getattr(value, f.name)) for f in dataclasses.fields(value)}
-    if isinstance(value, np.ndarray):
-        return _plain(value.tolist())
-    if isinstance(value, dict):
-        return {k: _plain(v) for k, v in value.items()}
-    if isinstance(value, list | tuple):
-        return [_plain(v) for v in value]
-    if isinstance(value, np.generic):
-        return _plain(value.item())
-    if isinstance(value, float) and not math.isfinite(value):
-        return None
-    return value
 
 
 def _divide(a: float, b: float) -> float:
