@@ -154,6 +154,7 @@ def _against_width(axes: Axes, rows: list, curves: dict[str, tuple[str, str]], t
     _guides(axes, widths)
     axes.set(xscale="log", yscale="log", xlabel="width of the hidden layers")
     axes.set_xticks(widths, [f"{int(w)}" for w in widths])
+    axes.set_xticks([], minor=True)
     axes.set_xlim(widths[0] * 0.8, widths[-1] * (widths[-1] / widths[0]) ** 0.62)
 
 

@@ -75,12 +75,14 @@ def _loss(axes: Axes, report: Report) -> None:
     other.plot(_steps(axes, along.steps), ratio, "o-", color=INFINITE, ms=3.5, lw=1.4)
     known = ratio[np.isfinite(ratio)]
     top = min(max(2.6, 1.25 * float(known.max())), 12.0) if len(known) else 4.0
+    # The loss starts in the upper left corner and the ratio below 2 unless the step is large: room is on that side.
+    edge, side = (0.98, "right") if len(known) and known[0] > 1.6 else (0.02, "left")
     for level, text in ((2, "2: linearisation unstable"), (4, "4: wide networks diverge")):
         if level < top:
             other.axhline(level, color=SOFT, lw=0.9, ls="--")
             other.annotate(
-                text, (0.98, level), xycoords=("axes fraction", "data"), xytext=(0, 3), textcoords="offset points",
-                fontsize=8, color=SOFT, ha="right",
+                text, (edge, level), xycoords=("axes fraction", "data"), xytext=(0, 3), textcoords="offset points",
+                fontsize=8, color=SOFT, ha=side,
             )  # fmt: skip
     other.set_ylim(0, top)
     other.set_ylabel(r"$\eta\,\lambda$", color=INFINITE)
