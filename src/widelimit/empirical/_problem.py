@@ -128,13 +128,18 @@ def require_independent(problem: Problem, x: PyTree) -> None:
     leaves = jax.tree.leaves((problem, x))
     if any(isinstance(leaf, Tracer) for leaf in leaves) or jax.tree.leaves(x)[0].shape[0] < 2:
         return
-    change, largest = (float(v) for v in _beside(problem, jax.tree.map(lambda a: a[:2], x)))
+    change, largest = (float(v) for v in _beside(problem, jax.tree.map(_first_two, x)))
     if change > 0.02 * largest:
         raise ValueError(
             f"f mixes the examples of a batch: its output for x1[0] changes by {change:.2g} (outputs are up to "
             f"{largest:.2g}) when x1[1] is evaluated with it; expected a model that treats examples independently. "
             "Put batch normalisation and dropout into evaluation mode, and take nothing over the batch axis."
         )
+
+
+def _first_two(a: Array) -> Any:
+    on_several = isinstance(a, jax.Array) and len(a.sharding.device_set) > 1
+    return (np.asarray(a) if on_several else a)[:2]
 
 
 @eqx.filter_jit
