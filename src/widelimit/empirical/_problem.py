@@ -128,7 +128,7 @@ def require_independent(problem: Problem, x: PyTree) -> None:
     leaves = jax.tree.leaves((problem, x))
     if any(isinstance(leaf, Tracer) for leaf in leaves) or jax.tree.leaves(x)[0].shape[0] < 2:
         return
-    change, largest = (float(v) for v in _beside(problem, jax.tree.map(_first_two, x)))
+    change, largest = np.asarray(_beside(problem, jax.tree.map(_on_one_device, x)))
     if change > 0.02 * largest:
         raise ValueError(
             f"f mixes the examples of a batch: its output for x1[0] changes by {change:.2g} (outputs are up to "
@@ -137,16 +137,15 @@ def require_independent(problem: Problem, x: PyTree) -> None:
         )
 
 
-def _first_two(a: Array) -> Any:
-    on_several = isinstance(a, jax.Array) and len(a.sharding.device_set) > 1
-    return (np.asarray(a) if on_several else a)[:2]
+def _on_one_device(a: Array) -> Any:
+    return np.asarray(a) if isinstance(a, jax.Array) and len(a.sharding.device_set) > 1 else a
 
 
 @eqx.filter_jit
-def _beside(problem: Problem, pair: PyTree) -> tuple[Array, Array]:
-    both, _ = outputs_of(problem.f, problem.params, pair)
-    alone, _ = outputs_of(problem.f, problem.params, jax.tree.map(lambda a: a[:1], pair))
-    return jnp.max(jnp.abs(both[0] - alone[0])), jnp.max(jnp.abs(both))
+def _beside(problem: Problem, x: PyTree) -> Array:
+    both, _ = outputs_of(problem.f, problem.params, jax.tree.map(lambda a: a[:2], x))
+    alone, _ = outputs_of(problem.f, problem.params, jax.tree.map(lambda a: a[:1], x))
+    return jnp.stack([jnp.max(jnp.abs(both[0] - alone[0])), jnp.max(jnp.abs(both))])
 
 
 def shapes_of(out: PyTree, n: int) -> PyTree:
