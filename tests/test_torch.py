@@ -322,3 +322,10 @@ def test_a_missing_torch_is_named():
     code = "import sys; sys.modules['torch'] = None\ntry: import widelimit.torch\nexcept ImportError as e: print(e)"
     out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
     assert out.strip() == 'widelimit.torch needs PyTorch: pip install "widelimit[torch]"'
+
+
+@pytest.mark.parametrize("method", [wt.StructuredDerivatives, wt.JacobianContraction])
+@pytest.mark.parametrize("memory", [0, -5, 1.5])
+def test_a_budget_is_a_positive_number_of_bytes(method, memory):
+    with pytest.raises(ValueError, match="memory is"):
+        method(memory)

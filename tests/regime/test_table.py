@@ -125,7 +125,7 @@ def test_the_verdict_is_right(name):
         rate = case.step / sharpness(f, params, X, Y, loss=MeanSquares(), learning_rates=case.rates)
         trainer = GradientDescentTrainer(rate, case.steps, MeanSquares(), case.rates)
         report = diagnose(f, params, X, Y, train=trainer, x_test=X_TEST)
-        assert report.step_ratio[0] == pytest.approx(case.step, rel=1e-2)
+        assert report.step_ratio[0] == pytest.approx(case.step, rel=1e-4)
         assert report.verdict.sentence.lower().startswith(report.regime.value.split()[0])
         found.append(report.regime)
         exact.append("exactly" in report.verdict.sentence)

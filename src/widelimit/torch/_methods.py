@@ -7,6 +7,7 @@ from typing import Any
 
 import equinox as eqx
 
+from .. import _check
 from ._library import Tensor, torch
 from ._parts import Factors, Jacobian
 from ._problem import Problem, outputs_of
@@ -34,9 +35,18 @@ class JacobianContraction(AbstractMethod):
     ----------
     memory
         Budget in bytes for gradients and their products; examples are taken in blocks that fit.
+
+    Raises
+    ------
+    ValueError
+        If ``memory`` is not a positive whole number.
     """
 
     memory: int = eqx.field(default=2**30, static=True)
+
+    def __check_init__(self) -> None:
+        """Check the budget."""
+        _check.positive_int(self.memory, "memory")
 
     def gradients(self, problem: Problem, x: tuple[Tensor, ...]) -> Parts:
         """Return Jacobians."""
@@ -53,9 +63,18 @@ class StructuredDerivatives(AbstractMethod):
     ----------
     memory
         Budget in bytes for gradients and their products; examples are taken in blocks that fit.
+
+    Raises
+    ------
+    ValueError
+        If ``memory`` is not a positive whole number.
     """
 
     memory: int = eqx.field(default=2**30, static=True)
+
+    def __check_init__(self) -> None:
+        """Check the budget."""
+        _check.positive_int(self.memory, "memory")
 
     def gradients(self, problem: Problem, x: tuple[Tensor, ...]) -> Parts:
         """Return factored gradients where the layers allow it."""
