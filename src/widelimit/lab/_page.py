@@ -1,0 +1,61 @@
+"""The page as HTML, written on the server so that it reads without scripts."""
+
+from __future__ import annotations
+
+import functools
+import json
+from typing import Any
+
+import jinja2
+import markupsafe
+
+from ._content import load
+from ._objects import Item, registry
+from ._static import import_map
+from ._text import markdown, mathml
+from .parts import PARTS
+
+
+@functools.cache
+def objects() -> dict[str, Item]:
+    """Return all objects of the page by key."""
+    return registry(tuple(item for part in PARTS for item in load(part).items()))
+
+
+def page_data() -> dict[str, Any]:
+    """Return what scripts read: objects, and the data of every part. It is the JSON twin of the page."""
+    listed = {
+        key: {"kind": i.kind, "title": i.title, "anchor": i.anchor, "part": i.part} for key, i in objects().items()
+    }
+    return {"objects": listed, "parts": {part.key: load(part).data() for part in PARTS}}
+
+
+def sealed() -> dict[str, Any]:
+    """Return what is fetched one by one, only after the reader has committed or asked."""
+    return {f"{part.key}/{name}": value for part in PARTS for name, value in load(part).sealed().items()}
+
+
+@functools.cache
+def environment() -> jinja2.Environment:
+    """Return the templates with the filters of the page: ``md``, ``line`` (Markdown without paragraph), ``math``."""
+    env = jinja2.Environment(
+        loader=jinja2.PackageLoader("widelimit.lab"),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    converter = markdown(objects())
+    env.filters["md"] = lambda text: markupsafe.Markup(converter.render(text))
+    env.filters["line"] = lambda text: markupsafe.Markup(converter.renderInline(text))
+    env.globals["math"] = mathml
+    env.globals["objects"] = objects()
+    env.globals["content"] = {part.key: load(part) for part in PARTS}
+    env.globals["parts"] = {part.key: part.template for part in PARTS}
+    return env
+
+
+def render(data: dict[str, Any] | None = None) -> str:
+    """Return the page; ``data`` replaces what scripts read (`page_data`), as an export does."""
+    text = json.dumps(page_data() if data is None else data, allow_nan=False).replace("<", "\\u003c")
+    return environment().get_template("page.html").render(data=markupsafe.Markup(text), import_map=import_map())

@@ -1,0 +1,10 @@
+"""One network watched while it trains, beside its linearisation and its infinite-width limit."""
+
+from ._config import RANGES as RANGES
+from ._config import WIDTHS as WIDTHS
+from ._config import Change as Change
+from ._config import LiveConfig as LiveConfig
+from ._config import clamp as clamp
+from ._config import parameters as parameters
+from ._frame import Frame as Frame
+from ._frame import LivePhase as LivePhase
