@@ -1,6 +1,6 @@
 """The words of the page: TOML files read into typed records, one file and one record per part.
 
-A part is a module of ``lab/parts`` with a record class `Content` (a `msgspec.Struct`) and a `PART` made of it. The record
+A part is a module of ``lab/parts`` with a record class `Content` (a `msgspec.Struct`) and a `PART` made of it. It
 says which objects it holds (`items`), what the script of the part reads (`data`), and what must not be on the page
 before the reader has committed to an answer (`sealed`).
 """

@@ -1,11 +1,11 @@
 """Every message between page and server, defined once.
 
 Control messages are JSON texts tagged by ``type``. A binary message is one frame of a live run: four bytes with the
-length of the header (little endian), the header as JSON, padded with spaces to a multiple of four bytes, then the arrays of the header,
-one after the other, as little-endian float32 in C order.
+length of the header (little endian), the header as JSON, padded with spaces to a multiple of four bytes, then the
+arrays of the header, one after the other, as little-endian float32 in C order.
 
-The page opens one WebSocket at ``/lab`` and says `Hello` first. It numbers its runs and tasks itself, upwards; what belongs to
-an older run is dropped on both sides.
+The page opens one WebSocket at ``/lab`` and says `Hello` first. It numbers its runs and tasks itself, upwards; what
+belongs to an older run is dropped on both sides.
 """
 
 from __future__ import annotations

@@ -3,10 +3,12 @@
 import functools
 import html
 import re
+from collections.abc import Sequence
 
 import latex2mathml.converter
 import markdown_it
 import markupsafe
+from markdown_it.token import Token
 from mdit_py_plugins import dollarmath
 
 from ._objects import Item, anchor
@@ -33,9 +35,11 @@ def markdown(objects: dict[str, Item]) -> markdown_it.MarkdownIt:
         renderer=lambda tex, options: str(mathml(tex, options["display_mode"])),
         double_inline=True,
     )
-    converter.add_render_rule(
-        "link_open", lambda self, tokens, index, options, env: _link(str(tokens[index].attrs["href"]), objects)
-    )
+
+    def link_open(_self: object, tokens: Sequence[Token], index: int, _options: object, _env: object) -> str:
+        return _link(str(tokens[index].attrs["href"]), objects)
+
+    converter.add_render_rule("link_open", link_open)
     return converter
 
 

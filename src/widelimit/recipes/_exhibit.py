@@ -1,6 +1,7 @@
 """What an experiment shows: panels of curves, matrices and surfaces with their numbers, and one sentence.
 
-An exhibit holds plain numbers and texts only, so that it can be written as JSON, drawn by any face and walked by a test.
+An exhibit holds plain numbers and texts only, so that it can be written as JSON, drawn by any face and walked by a
+test.
 """
 
 import dataclasses

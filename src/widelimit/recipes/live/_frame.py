@@ -27,10 +27,11 @@ Arrays of every frame, opening included:
 Numbers of the opening besides those of a frame: ``learning_rate``, ``largest_step`` (:math:`2/\lambda_{\max}`),
 ``largest_eigenvalue``, ``parameters``, ``has_kernel_limit`` (0 or 1), ``rank`` (of :math:`\Theta_\infty`, numerically).
 
-Numbers of every frame: ``loss``, ``loss_linear``, ``loss_infinite``, ``mse``, ``parameter_change``
-:math:`\|\theta_t-\theta_0\|/\|\theta_0\|`, ``kernel_change`` :math:`\|\Theta_t-\Theta_0\|/\|\Theta_0\|`, ``feature_change``
-:math:`\|h_t-h_0\|/\|h_0\|` of the last hidden layer, ``gap`` (root mean square over the grid of finite minus linear, as a share of
-what the network learnt), ``gap_infinite`` (the same to ``infinite``), ``sharpness`` (:math:`\eta\lambda_{\max}(\Theta_t)/2`).
+Numbers of every frame: ``loss``, ``loss_linear``, ``loss_infinite``, ``mse``; ``parameter_change``
+:math:`\|\theta_t-\theta_0\|/\|\theta_0\|`; ``kernel_change`` :math:`\|\Theta_t-\Theta_0\|/\|\Theta_0\|`;
+``feature_change`` :math:`\|h_t-h_0\|/\|h_0\|` of the last hidden layer; ``gap``, the root mean square over the grid of
+finite minus linear as a share of what the network learnt; ``gap_infinite``, the same to ``infinite``; ``sharpness``
+:math:`\eta\lambda_{\max}(\Theta_t)/2`.
 """
 
 import dataclasses
