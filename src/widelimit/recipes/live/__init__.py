@@ -8,4 +8,9 @@ from ._config import clamp as clamp
 from ._config import parameters as parameters
 from ._frame import Frame as Frame
 from ._frame import LivePhase as LivePhase
+from ._measure import Measurement as Measurement
+from ._measure import Recording as Recording
+from ._measure import measure as measure
+from ._measure import record as record
 from ._run import LiveRun as LiveRun
+from ._snippet import snippet as snippet

@@ -48,8 +48,8 @@ class LiveConfig:
     depth: int = 1
     activation: Activation = "erf"
     parameterization: Parameterization = "ntk"
-    weight_std: float = 1.0
-    bias_std: float = 0.6
+    weight_std: float = 0.8
+    bias_std: float = 0.3
     target: Target = "sin3x"
     points: int = 8
     x: tuple[float, ...] = ()

@@ -47,6 +47,7 @@ class _Fixed:
     infinite: ConstantKernel
     nngp: tuple[np.ndarray, np.ndarray, np.ndarray]
     has_limit: bool
+    reference_scale: float
     loss: float
 
 
@@ -107,6 +108,7 @@ class LiveRun:
             "largest_eigenvalue": largest,
             "parameters": float(sum(leaf.size for leaf in jax.tree.leaves(fixed.first))),
             "has_kernel_limit": float(fixed.has_limit),
+            "reference_scale": fixed.reference_scale,
             "rank": float(fixed.infinite.rank),
         }
         return dataclasses.replace(frame, arrays=_float32(arrays) | frame.arrays, numbers=numbers | frame.numbers)
@@ -184,6 +186,7 @@ def _begin(config: LiveConfig) -> _Fixed:
         infinite=ConstantKernel.of(ratio * ntk_train, ratio * ntk_cross, rate, config.ridge),
         nngp=(own, nngp[size:, :n], nngp[:n, :n]),
         has_limit=has_limit,
+        reference_scale=float(ratio),
         loss=float(seen.loss),
     )
 
