@@ -1,8 +1,15 @@
-"""A lab that runs in a process of its own, and Chromium to look at it."""
+"""A lab that runs in a process of its own, Chromium to look at it, and axe to judge it.
+
+Each worker of pytest-xdist has its own lab on its own port, and its own browser. The browser resolves no name and the
+page's security policy stays as it is: axe runs through the debugging protocol, in a world of its own.
+"""
 
 import contextlib
+import importlib.resources
+import json
 import os
 import pathlib
+import re
 import shutil
 import socket
 import subprocess
@@ -18,10 +25,14 @@ SCREENSHOTS = pathlib.Path(os.environ.get("LAB_SCREENSHOTS") or pathlib.Path(tem
 FLAGS = [
     "--no-sandbox",
     "--disable-gpu",
+    "--disable-dev-shm-usage",
     "--disable-background-networking",
     "--disable-component-update",
     "--disable-sync",
+    "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1",
 ]
+WCAG = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
+PATIENCE = 120
 
 
 @contextlib.contextmanager
@@ -29,14 +40,18 @@ def serving(*options, port=None):
     """Run ``widelimit lab`` and yield its address with the token."""
     port = port or free_port()
     command = [sys.executable, "-m", "widelimit", "lab", "--no-browser", "--port", str(port), *options]
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
-    try:
-        address = next(line.split()[-1] for line in process.stdout if "http://" in line)
-        wait_for(f"http://127.0.0.1:{port}/page.json", process)
-        yield address
-    finally:
-        process.terminate()
-        process.wait(20)
+    with tempfile.TemporaryFile("w+") as said:
+        process = subprocess.Popen(command, stdout=said, stderr=said, env={**os.environ, "PYTHONUNBUFFERED": "1"})
+        try:
+            address = wait_for(port, process, said)
+            yield address
+        finally:
+            process.terminate()
+            try:
+                process.wait(20)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
 
 
 def free_port():
@@ -46,20 +61,27 @@ def free_port():
         return one.getsockname()[1]
 
 
-def wait_for(url, process):
-    """Return when the address answers; raise if the process ends first."""
-    while process.poll() is None:
-        try:
-            urllib.request.urlopen(url).close()
-            return
-        except OSError:
-            time.sleep(0.1)
-    raise RuntimeError(f"the lab ended with exit code {process.returncode}")
+def wait_for(port, process, said):
+    """Return the address that was printed once it answers; raise with what was said if that does not happen."""
+    end = time.monotonic() + PATIENCE
+    while process.poll() is None and time.monotonic() < end:
+        said.seek(0)
+        address = re.search(r"http://\S+", said.read())
+        if address:
+            with contextlib.suppress(OSError):
+                urllib.request.urlopen(f"http://127.0.0.1:{port}/page.json").close()
+                return address[0]
+        time.sleep(0.1)
+    said.seek(0)
+    raise RuntimeError(f"the lab did not start (exit code {process.poll()}); it said:\n{said.read()}")
 
 
 @pytest.fixture(scope="session")
 def lab():
-    """The address of one lab for all tests of a session."""
+    """The address of one lab for all tests of a session; LAB_ADDRESS names one that runs already."""
+    if os.environ.get("LAB_ADDRESS"):
+        yield os.environ["LAB_ADDRESS"]
+        return
     with serving() as address:
         yield address
 
@@ -80,7 +102,13 @@ def browser():
 
 
 @pytest.fixture
-def open_page(browser, lab):
+def tolerated():
+    """Patterns of console errors that a test provokes on purpose (a stopped server, a refused message)."""
+    return []
+
+
+@pytest.fixture
+def open_page(browser, lab, tolerated):
     """Return a function that opens the lab in a fresh profile; console errors and outside requests fail the test."""
     contexts, complaints = [], []
 
@@ -92,18 +120,20 @@ def open_page(browser, lab):
         page = context.new_page()
         page.on("console", lambda message: complaints.append(message.text) if message.type == "error" else None)
         page.on("pageerror", lambda error: complaints.append(str(error)))
-        page.on("request", lambda request: note_outside(request, base))
+        page.on("request", lambda request: note_outside(request.url, base))
+        page.on("websocket", lambda websocket: note_outside(websocket.url, base))
         page.goto(f"{base}/{path}#{token}")
         return page
 
-    def note_outside(request, base):
-        if not request.url.startswith((base, base.replace("http", "ws"), "data:", "blob:")):
-            complaints.append(f"request to {request.url}")
+    def note_outside(url, base):
+        if not url.startswith((f"{base}/", base.replace("http", "ws", 1) + "/", "data:", f"blob:{base}/")):
+            complaints.append(f"request to {url}")
 
     yield open_page
     for context in contexts:
         context.close()
-    assert not complaints, "\n".join(complaints)
+    unexpected = [text for text in complaints if not any(re.search(pattern, text) for pattern in tolerated)]
+    assert not unexpected, "\n".join(unexpected)
 
 
 @pytest.fixture
@@ -115,3 +145,41 @@ def picture(request):
         page.screenshot(path=SCREENSHOTS / f"{request.node.name}-{name}.png", **options)
 
     return picture
+
+
+@pytest.fixture(scope="session")
+def accessible():
+    """Return a function that asserts that axe finds nothing against WCAG 2.2 AA in a page, or in one part of it."""
+    source = (importlib.resources.files("axe_playwright_python") / "axe.min.js").read_text(encoding="utf-8")
+
+    def accessible(page, selector=None, ignored=()):
+        violations = axe(page, source, selector, ignored)
+        assert not violations, "\n".join(violations)
+
+    return accessible
+
+
+def axe(page, source, selector, ignored):
+    """Return what axe complains about, one line per element, after running it in a world of its own."""
+    session = page.context.new_cdp_session(page)
+    frame = session.send("Page.getFrameTree")["frameTree"]["frame"]["id"]
+    world = session.send("Page.createIsolatedWorld", {"frameId": frame, "worldName": "axe"})["executionContextId"]
+
+    def evaluate(expression):
+        answer = session.send(
+            "Runtime.evaluate",
+            {"expression": expression, "contextId": world, "awaitPromise": True, "returnByValue": True},
+        )
+        assert "exceptionDetails" not in answer, answer["exceptionDetails"]
+        return answer["result"].get("value")
+
+    rules = {"target-size": {"enabled": True}, **{rule: {"enabled": False} for rule in ignored}}
+    options = {"runOnly": WCAG, "rules": rules, "resultTypes": ["violations"]}
+    evaluate(f"{source}; 0")
+    found = evaluate(f"axe.run({json.dumps(selector) if selector else 'document'}, {json.dumps(options)})")
+    session.detach()
+    return [
+        f"{violation['id']}: {' '.join(map(str, node['target']))}: {node['failureSummary']}".replace("\n", " ")
+        for violation in found["violations"]
+        for node in violation["nodes"]
+    ]
