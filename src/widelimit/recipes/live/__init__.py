@@ -8,3 +8,4 @@ from ._config import clamp as clamp
 from ._config import parameters as parameters
 from ._frame import Frame as Frame
 from ._frame import LivePhase as LivePhase
+from ._run import LiveRun as LiveRun

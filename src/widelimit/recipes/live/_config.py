@@ -4,7 +4,7 @@ import dataclasses
 import math
 from typing import Literal
 
-Activation = Literal["relu", "erf", "tanh", "gelu", "sin", "identity"]
+Activation = Literal["relu", "leaky_relu", "abs", "erf", "sin", "gaussian", "identity"]
 Parameterization = Literal["ntk", "standard", "mean_field", "mup"]
 Target = Literal["sin3x", "sine", "step", "bump", "two_frequencies", "line", "own"]
 
