@@ -8,9 +8,12 @@ from typing import Any, Literal, get_args
 
 import msgspec
 
-from ...recipes.live import RANGES, LiveConfig, clamp
+from ...recipes.live import MOST_POINTS, RANGES, LiveConfig, clamp
 from .._content import Part
 from .._objects import Item
+
+LARGEST_VALUE = 10
+"""Of own points; see `clamp`."""
 
 ControlKind = Literal["powers", "range", "choice", "switch", "number"]
 
@@ -82,6 +85,14 @@ class Model(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     line: str
 
 
+class Sweep(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The experiment behind the view of widths, and the fields of a live run it takes over."""
+
+    name: str
+    line: str
+    fields: tuple[str, ...]
+
+
 class ReadOut(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """A number of every frame: its name, its formula in LaTeX, and whether it is read as a percentage."""
 
@@ -97,9 +108,8 @@ class Content(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     what: str
     band: str
-    step_help: str
-    no_limit: str
-    own_help: str
+    words: dict[str, str]
+    sweep: Sweep
     models: tuple[Model, ...]
     controls: tuple[Control, ...]
     presets: tuple[Preset, ...]
@@ -143,7 +153,9 @@ class Content(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             "readouts": msgspec.to_builtins(self.readouts),
             "experiments": msgspec.to_builtins(self.experiments),
             "predictions": hidden,
-            "words": {"step": self.step_help, "noLimit": self.no_limit, "own": self.own_help},
+            "sweep": msgspec.to_builtins(self.sweep),
+            "own": {"most_points": MOST_POINTS, "largest": LARGEST_VALUE},
+            "words": self.words,
         }
 
     def state(self, preset: Preset) -> dict[str, Any]:

@@ -32,12 +32,11 @@ function begin(stage, data) {
   if (run.peek()) return;
   if (state.given && state.steps) return load(state.config, { play: false, steps: state.steps });
   if (!state.given && followFragment(data)) return;
-  load(state.config, { play: false });
-  if (!calm()) whenSeen(stage.querySelector(".demo-picture"), transport.play);
+  load(state.config, { play: false }).then(() => calm() || whenSeen(stage.querySelector(".demo-picture"), transport.play));
 }
 
 function followFragment(data) {
-  const key = decodeURIComponent(location.hash.slice(1)).replace("/", ":");
+  const key = location.hash.slice(1).replace("/", ":");
   if (!data.presets[key]) return false;
   showPreset(key);
   return true;

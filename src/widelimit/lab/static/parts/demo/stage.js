@@ -49,7 +49,7 @@ function Presets() {
 
 function Watch({ shown }) {
   const preset = Object.values(data.presets).find((one) => JSON.stringify(sorted(one.config)) === shown);
-  return html`<p class="demo-watch">${preset ? preset.plain : data.words.free}</p>`;
+  return html`<p class="demo-watch">${preset ? preset.watch : data.words.free}</p>`;
 }
 
 const sorted = (config) => Object.keys(config).sort().map((key) => [key, config[key]]);
