@@ -34,9 +34,10 @@ class LiveConfig:
     ridge
         :math:`\lambda` in :math:`\tfrac12\sum_i (f(x_i) - y_i)^2 + \tfrac\lambda2\|\theta - \theta_0\|^2`.
     step
-        Learning rate as a share of the largest stable step of the kernel at initialisation,
-        :math:`\eta = \mathtt{step}\cdot 2/(\lambda_{\max}(\Theta_0) + \lambda)`: below 1 the linearisation converges,
-        between 1 and 2 lies the catapult, beyond it diverges.
+        Learning rate as a share of the largest step that is stable for the linearisation and for the limit,
+        :math:`\eta = \mathtt{step}\cdot 2/(\lambda_{\max} + \lambda)` with the larger of the largest eigenvalues of
+        :math:`\Theta_0` and :math:`\Theta_\infty`: below 1 both converge, between 1 and 2 lies the catapult, beyond it
+        training diverges.
     freeze
         Train the readout alone; hidden features stay as they are.
     seed
@@ -45,12 +46,12 @@ class LiveConfig:
 
     width: int = 64
     depth: int = 1
-    activation: Activation = "relu"
+    activation: Activation = "erf"
     parameterization: Parameterization = "ntk"
-    weight_std: float = 1.5
-    bias_std: float = 0.5
+    weight_std: float = 1.0
+    bias_std: float = 0.6
     target: Target = "sin3x"
-    points: int = 12
+    points: int = 8
     x: tuple[float, ...] = ()
     y: tuple[float, ...] = ()
     ridge: float = 0.0

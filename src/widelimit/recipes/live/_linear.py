@@ -37,7 +37,7 @@ class ConstantKernel:
         return ConstantKernel(train, cross, learning_rate, ridge, np.maximum(values[order], 0.0), vectors[:, order])
 
     def weights(self, steps: int) -> np.ndarray:
-        """Return :math:`V g_k(\\mu) V^T`, (n, n)."""
+        r"""Return :math:`V g_k(\mu) V^T`, (n, n)."""
         return self.vectors * _response(self.eigenvalues + self.ridge, self.learning_rate, steps) @ self.vectors.T
 
     def train_map(self, steps: int) -> np.ndarray:

@@ -3,8 +3,8 @@ r"""The finite network: its start, its kernel, and gradient descent on it.
 .. math:: \theta_{k+1} = \theta_k - \eta\, r \odot \nabla\Bigl[\tfrac12\sum_i w_i (f(x_i) - y_i)^2
           + \tfrac\rho2 \|(\theta - \theta_0)/\sqrt r\|^2\Bigr]
 
-with the learning-rate factors r of the layers (zero where frozen) and weights w that are zero at points that only fill the
-array up: the compiled code depends on the architecture and on the rounded-up number of points, not on any value.
+with the learning-rate factors r of the layers (zero where frozen) and weights w that are zero at points that only fill
+the array up: the compiled code depends on the architecture and on the rounded-up number of points, not on any value.
 """
 
 from __future__ import annotations

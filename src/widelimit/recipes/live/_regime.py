@@ -19,15 +19,17 @@ def sentence(config: LiveConfig, numbers: dict[str, float | None], has_limit: bo
             f"(the kernel moved by {kernel}, the curves part by {gap} of what was learnt)."
         )
     start = {
-        Regime.DIVERGED: "Diverged: the step is too large, and the loss left all bounds",
-        Regime.UNDETERMINED: "Too early to tell: the loss has hardly fallen",
-        Regime.CATAPULT: "Catapult: the loss first rose, then the network found a place where its kernel is smaller",
+        Regime.DIVERGED: "Diverged, because the step is too large",
+        Regime.UNDETERMINED: "Too early to tell",
+        Regime.CATAPULT: "Catapult, since the loss first rose and training then found a smaller kernel",
         Regime.FEATURE_LEARNING: "Feature learning",
         Regime.KERNEL: "Kernel machine",
         Regime.INTERMEDIATE: "In between",
     }[_regime(numbers)]
-    words = f"{start}: the kernel moved by {kernel}, and the network is {gap} of what it learnt from its linearisation."
-    words = words.replace("loss has hardly fallen:", "loss has hardly fallen;").replace("bounds:", "bounds;")
+    apart = f"the network is {gap} of what it learnt away from its linearisation"
+    if numbers["linear_diverged"]:
+        apart = "its linearisation diverges at this step"
+    words = f"{start}: the kernel moved by {kernel}, and {apart}."
     if not has_limit and not config.freeze:
         words += " This parameterization has no kernel limit; the infinite curve is that of the NTK parameterization."
     return words
@@ -55,4 +57,6 @@ def _regime(numbers: dict[str, float | None]) -> Regime:
 def _share(value: float | None) -> str:
     if value is None:
         return "nothing"
-    return f"{100 * value:.2g} %" if value >= 1e-4 else "less than 0.01 %"
+    if value < 1e-4:
+        return "less than 0.01 %"
+    return f"{100 * value:.2g} %" if value < 0.995 else f"{100 * value:.0f} %"

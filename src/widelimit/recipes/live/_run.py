@@ -25,7 +25,7 @@ from ._targets import TARGETS, grid, training_points
 GROWTH = 0.04
 SECONDS_PER_FRAME = 0.035
 MOST_STEPS = 2_000_000
-BOUND = 1e8
+BOUND = 1e4
 LARGEST = 1e6
 FITTED, STILL = 1e-4, 1e-3
 
@@ -221,6 +221,7 @@ def _numbers(fixed: _Fixed, seen: Look, arrays: dict[str, np.ndarray], step: int
     h, h0 = seen.features[:n], fixed.features
     learnt = _rms(arrays["finite"] - fixed.f_grid)
     rate = float(fixed.problem.learning_rate)
+    far = {name: bool(np.abs(arrays[name]).max() > LARGEST) for name in ("linear", "infinite")}
     half = {name: 0.5 * float(np.sum((arrays[f"{name}_train"] - fixed.y) ** 2)) for name in ("linear", "infinite")}
     cosine = float(np.sum(ntk * start) / (np.linalg.norm(ntk) * np.linalg.norm(start)))
     numbers = {
@@ -235,13 +236,13 @@ def _numbers(fixed: _Fixed, seen: Look, arrays: dict[str, np.ndarray], step: int
         "kernel_change": float(np.linalg.norm(ntk - start) / np.linalg.norm(start)),
         "kernel_rotation": 1 - cosine,
         "feature_change": float(np.linalg.norm(h - h0) / np.linalg.norm(h0)),
-        "gap": _rms(arrays["finite"] - arrays["linear"]) / learnt if learnt > 1e-12 else None,
-        "gap_infinite": _rms(arrays["finite"] - arrays["infinite"]) / learnt if learnt > 1e-12 else None,
+        "gap": _share(arrays["finite"] - arrays["linear"], learnt, far["linear"]),
+        "gap_infinite": _share(arrays["finite"] - arrays["infinite"], learnt, far["infinite"]),
         "sharpness": rate * float(arrays["spectrum"][0] + fixed.config.ridge) / 2,
-        "sharpness_start": fixed.config.step,
+        "sharpness_start": rate * float(fixed.linear.eigenvalues[0] + fixed.config.ridge) / 2,
+        "linear_diverged": float(far["linear"]),
+        "infinite_diverged": float(far["infinite"]),
     }
-    linear_far = max(np.abs(arrays[name]).max() for name in ("linear", "infinite"))
-    numbers["linear_diverged"] = float(linear_far > LARGEST)
     return {name: None if value is None else _bounded(value) for name, value in numbers.items()}
 
 
@@ -251,6 +252,10 @@ def _phase(fixed: _Fixed, numbers: dict, speed: float, moved: float, step: int, 
     fitted = numbers["mse"] < FITTED**2 * max(float(np.mean(fixed.y**2)), 1e-12)
     still = step >= 50 and step * speed < STILL * moved
     return LivePhase.CONVERGED if fitted or still or step >= MOST_STEPS else LivePhase.TRAINING
+
+
+def _share(difference: np.ndarray, learnt: float, far: bool) -> float | None:
+    return None if far or learnt < 1e-12 else _rms(difference) / learnt
 
 
 def _rms(values: np.ndarray) -> float:
