@@ -23,6 +23,9 @@ LARGEST_MESSAGE = 65536
 UNACKNOWLEDGED = 2
 FRAMES_PER_SECOND = 30
 
+REFUSED, OUTDATED, SILENT, FULL = 4401, 4406, 4408, 4429
+"""Codes with which the server closes: wrong token, other version, no greeting in time, too many pages."""
+
 TaskKind = Literal["exhibit", "check", "cell", "measure", "snippet"]
 Phase = Literal["compiling", "training", "paused", "converged", "diverged"]
 
