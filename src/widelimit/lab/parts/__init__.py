@@ -2,6 +2,9 @@
 
 from .._content import Part as Part
 from ._demo import PART as DEMO
+from ._math import PART as MATH
+from ._outline import PART as OUTLINE
 from ._shell import PART as SHELL
+from ._sources import PART as SOURCES
 
-PARTS: tuple[Part, ...] = (SHELL, DEMO)
+PARTS: tuple[Part, ...] = (SHELL, OUTLINE, MATH, DEMO, SOURCES)

@@ -140,7 +140,11 @@ class Content(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         """Return controls, states, experiments and predictions; the predictions without their explanations."""
         ranges = {key: (low, high) for key, (low, high) in RANGES.items()}
         controls = [
-            {**msgspec.to_builtins(control), "low": ranges.get(control.key, (0, 0))[0], "high": ranges.get(control.key, (0, 0))[1]}
+            {
+                **msgspec.to_builtins(control),
+                "low": ranges.get(control.key, (0, 0))[0],
+                "high": ranges.get(control.key, (0, 0))[1],
+            }
             for control in self.controls
         ]
         presets = {preset.key: {**msgspec.to_builtins(preset), "config": self.state(preset)} for preset in self.presets}
