@@ -175,7 +175,16 @@ def lab(
 def _need_lab() -> None:
     from importlib import util
 
-    needed = ("jinja2", "latex2mathml", "markdown_it", "mdit_py_plugins", "msgspec", "starlette", "uvicorn", "websockets")
+    needed = (
+        "jinja2",
+        "latex2mathml",
+        "markdown_it",
+        "mdit_py_plugins",
+        "msgspec",
+        "starlette",
+        "uvicorn",
+        "websockets",
+    )
     missing = [name for name in needed if util.find_spec(name) is None]
     if missing:
         raise ValueError(f"the lab needs {', '.join(missing)}; install them with: pip install 'widelimit[lab]'")

@@ -44,7 +44,7 @@ def run(code):
     """Run the code; return its error and the line of it, or two times None."""
     linecache.cache[FILE] = (len(code), None, code.splitlines(keepends=True), FILE)
     try:
-        exec(compile(code, FILE, "exec"), {"__name__": "__main__"})  # noqa: S102
+        exec(compile(code, FILE, "exec"), {"__name__": "__main__"})
     except SystemExit as error:
         return (f"SystemExit: {error.code}", line_of(error)) if error.code else (None, None)
     except MemoryError as error:

@@ -112,7 +112,7 @@ def _quietly(job: Callable[[], None]) -> None:
 
 def shown(host: str) -> str:
     """Return how a host stands in an address; one that means every interface is shown as loopback."""
-    if host in ("0.0.0.0", "::"):  # noqa: S104
+    if host in ("0.0.0.0", "::"):
         return "127.0.0.1"
     return f"[{host}]" if ":" in host else host
 

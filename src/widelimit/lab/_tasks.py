@@ -22,13 +22,13 @@ Report = Callable[[float, float, str], None]
 Work = Callable[[Report], Any]
 
 
-class Stopped(Exception):  # noqa: N818
+class Stopped(Exception):
     """Raised inside a computation whose result nobody wants any more."""
 
 
 class _Named(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     name: str
-    config: dict[str, Any] = {}  # noqa: RUF012
+    config: dict[str, Any] = {}
 
 
 class _State(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

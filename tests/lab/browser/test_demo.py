@@ -126,9 +126,7 @@ def test_the_states_tell_their_story(still, picture):
     assert found["frozen"]["gap"] < 1e-6
 
 
-@pytest.mark.parametrize(
-    ("view", "panels"), [("Function", 1), ("Kernel", 1), ("Spectrum", 2), ("Trajectory", 1)]
-)
+@pytest.mark.parametrize(("view", "panels"), [("Function", 1), ("Kernel", 1), ("Spectrum", 2), ("Trajectory", 1)])
 def test_every_view_has_a_picture_words_and_a_table(still, picture, view, panels):
     page = still("?v=1&steps=30")
     at_step(page, 30)
@@ -154,7 +152,15 @@ def test_the_address_holds_the_whole_state_and_brings_it_back(still):
     page.get_by_label("Seed").fill("7")
     page.get_by_label("Seed").press("Tab")
     page.get_by_role("button", name="Trajectory", exact=True).click()
-    parts = ["width=128", "freeze=1", "parameterization=mean_field", "activation=sin", "depth=2", "target=step", "seed=7"]
+    parts = [
+        "width=128",
+        "freeze=1",
+        "parameterization=mean_field",
+        "activation=sin",
+        "depth=2",
+        "target=step",
+        "seed=7",
+    ]
     for part in [*parts, "view=trajectory"]:
         expect(page).to_have_url(re.compile(f"[?&]{part}(&|#|$)"))
     page.reload()

@@ -1,6 +1,7 @@
 import jax
 import jax.numpy as jnp
 import numpy as np
+
 import widelimit as wl
 
 jax.config.update("jax_enable_x64", True)
