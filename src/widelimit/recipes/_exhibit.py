@@ -15,10 +15,19 @@ Scale = Literal["linear", "log"]
 
 @dataclasses.dataclass(frozen=True)
 class Axis:
-    """The label and scale of an axis; the label holds the unit, if there is one."""
+    """The label and scale of an axis; the label holds the unit, if there is one.
+
+    Attributes
+    ----------
+    low, high
+        Ends of the axis where pictures are compared with each other, as the steps of one picture are; None for ends
+        that fit the values.
+    """
 
     label: str
     scale: Scale = "linear"
+    low: float | None = None
+    high: float | None = None
 
 
 @dataclasses.dataclass(frozen=True)
