@@ -13,10 +13,10 @@ import dataclasses
 import jax
 import numpy as np
 
-from .._descent import distance, largest_step
-from .._exhibit import Axis, Curves, Number, Series
 from ..._typing import Params
 from ...empirical import linearize
+from .._descent import distance, largest_step
+from .._exhibit import Axis, Curves, Number, Series
 from ._setting import INPUT, Setting, rms, span
 from ._story import Story
 
@@ -62,7 +62,8 @@ def run(config: Config) -> Story:
         function = Curves(
             "The function",
             f"Over the input: the network after moving {far:.1%} of the length of its parameters, its tangent plane "
-            f"at the start moved alike, and the initial function. Network and plane differ by {gap:.3f} (root mean square).",
+            f"at the start moved alike, and the initial function. Network and plane differ by {gap:.3f} (root "
+            "mean square).",
             INPUT,
             values,
             [
