@@ -23,6 +23,8 @@ from .._exhibit import Axis, Curves, Number, Series
 from ._setting import INPUT, Setting, rms, span
 from ._story import Story
 
+TITLE = "Little movement, so the tangent plane is enough"
+
 
 @dataclasses.dataclass(frozen=True)
 class Config:
@@ -56,12 +58,11 @@ def run(config: Config) -> Story:
 
     def function(width: int, i: int) -> Curves:
         one = looks[width][0]
-        words = (
-            f"Width {width}, {config.learnt[i]:.0%} learnt: parameters moved {one.moved[i]:.1%}, gap {one.gap[i]:.1%}."
-        )
+        numbers = f"{config.learnt[i]:.0%} learnt: parameters moved {one.moved[i]:.1%}, gap {one.gap[i]:.1%}."
         return Curves(
             f"Width {width}",
-            f"{words} Curves: the initial function, the trained network, its tangent plane, and the training points.",
+            f"Width {width}, {numbers} Curves: the initial function, the trained network, its tangent plane, "
+            "and the training points.",
             INPUT,
             Axis("output f(x)", low=ends[0], high=ends[1]),
             [
@@ -99,24 +100,26 @@ def run(config: Config) -> Story:
         )
 
     first, last = config.widths[0], config.widths[-1]
-    steps, captions, numbers = [], [], []
+    steps = [[function(first, i), function(last, i), distances(i)] for i in range(len(config.learnt))]
+    captions = [
+        f"With {share:.0%} of the residual learnt, networks of width {first} have moved {moved[first][i]:.1%} and are "
+        f"{gap[first][i]:.1%} off their tangent planes; networks of width {last} have moved {moved[last][i]:.1%} and "
+        f"are {gap[last][i]:.1%} off."
+        for i, share in enumerate(config.learnt)
+    ]
+    return Story(TITLE, steps, captions, _numbers(config, moved, gap))
+
+
+def _numbers(config: Config, moved: dict[int, np.ndarray], gap: dict[int, np.ndarray]) -> list[Number]:
+    numbers = []
     for i, share in enumerate(config.learnt):
-        steps.append([function(first, i), function(last, i), distances(i)])
-        captions.append(
-            f"With {share:.0%} of the residual learnt, networks of width {first} have moved "
-            f"{moved[first][i]:.1%} and are "
-            f"{gap[first][i]:.1%} off their tangent planes; networks of width {last} have moved "
-            f"{moved[last][i]:.1%} and are "
-            f"{gap[last][i]:.1%} off."
-        )
         for w in config.widths:
+            where = f"width {w}, {share:.0%} learnt"
             numbers += [
-                Number(f"moved_{w}_{share:g}", f"distance moved, width {w}, {share:.0%} learnt", float(moved[w][i])),
-                Number(
-                    f"gap_{w}_{share:g}", f"gap to the tangent plane, width {w}, {share:.0%} learnt", float(gap[w][i])
-                ),
+                Number(f"moved_{w}_{share:g}", f"distance moved, {where}", float(moved[w][i])),
+                Number(f"gap_{w}_{share:g}", f"gap to the tangent plane, {where}", float(gap[w][i])),
             ]
-    return Story("Little movement, so the tangent plane is enough", steps, captions, numbers)
+    return numbers
 
 
 def _look(setting: Setting, width: int, seed: int, config: Config) -> _Look:
