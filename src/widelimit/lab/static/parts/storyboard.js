@@ -1,14 +1,13 @@
 // Recorded runs to scrub through; the words come after the reader has said what kind of change was seen.
 
 import { html, render } from "htm/preact";
-import { computed, signal } from "@preact/signals";
+import { computed, signal, useSignal } from "@preact/signals";
 import { linkTo } from "lab/core/links.js";
 import { page, sealed } from "lab/core/page.js";
 import { Panel } from "lab/core/panel.js";
 import { append, names, read } from "lab/core/store.js";
 
 const SECONDS = 0.7;
-const calm = () => matchMedia("(prefers-reduced-motion: reduce)").matches;
 
 export function attach(element, data) {
   const board = create(data);
@@ -88,7 +87,7 @@ function Board({ board }) {
 const quiet = (panel) => ({ ...panel, text: "What it shows is told once you have said what you saw." });
 
 function Commit({ board }) {
-  const chosen = signal(null);
+  const chosen = useSignal(null);
   return html`
     <form class="predict story-commit" onSubmit=${(event) => (event.preventDefault(), chosen.value && board.commit(chosen.value))}>
       <fieldset>
