@@ -5,9 +5,11 @@ the end (the error and its line) goes to the real standard error, one JSON text 
 accidents: this is no sandbox.
 """
 
+import contextlib
 import json
 import linecache
 import os
+import pathlib
 import sys
 import traceback
 
@@ -58,15 +60,13 @@ def main():
     """Limit this process, run the code, and say how it ended."""
     report = os.fdopen(os.dup(2), "w", encoding="utf-8")
     code = sys.stdin.buffer.read().decode("utf-8")
-    sys.stdin = open(os.devnull, encoding="utf-8")
+    sys.stdin = pathlib.Path(os.devnull).open(encoding="utf-8")  # noqa: SIM115
     os.dup2(1, 2)
     sys.stderr = sys.stdout
     print(json.dumps({"missing": limit(json.loads(sys.argv[1]))}), file=report, flush=True)
     error, line = run(code)
-    try:
+    with contextlib.suppress(OSError):
         sys.stdout.flush()
-    except OSError:
-        pass
     print(json.dumps({"error": error, "line": line}), file=report, flush=True)
 
 

@@ -12,6 +12,7 @@ import markupsafe
 from ._content import load
 from ._objects import Item, registry
 from ._static import import_map
+from ._svg import curves
 from ._text import markdown, mathml
 from .parts import PARTS
 
@@ -49,6 +50,7 @@ def environment() -> jinja2.Environment:
     env.filters["md"] = lambda text: markupsafe.Markup(converter.render(text))
     env.filters["line"] = lambda text: markupsafe.Markup(converter.renderInline(text))
     env.globals["math"] = mathml
+    env.globals["svg"] = curves
     env.globals["objects"] = objects()
     env.globals["content"] = {part.key: load(part) for part in PARTS}
     env.globals["parts"] = {part.key: part.template for part in PARTS}

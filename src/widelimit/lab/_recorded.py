@@ -1,8 +1,8 @@
 """Artefacts that were computed once by a recipe of the library and are kept beside the page.
 
 Each is a JSON file in ``lab/recorded`` with the configuration, the version of the library, and a hash over
-configuration, recipe and values; ``python -m widelimit.lab.record`` writes them anew. An artefact whose hash does not fit
-is refused, so that the page never shows numbers that a changed recipe would no longer give.
+configuration, recipe and values; ``python -m widelimit.lab.record`` writes them anew. An artefact whose hash does not
+fit is refused, so that the page never shows numbers that a changed recipe would no longer give.
 """
 
 from __future__ import annotations

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import functools
 import http.client
@@ -67,10 +68,8 @@ def run(host: str, port: int, browser: bool, cells: bool | None, say: Say) -> No
         proxy_headers=False,
         timeout_graceful_shutdown=2,
     )
-    try:
+    with contextlib.suppress(KeyboardInterrupt):
         uvicorn.Server(config).run(sockets=[listening])
-    except KeyboardInterrupt:
-        pass
     say("Stopped. Notes and predictions stay in the browser.")
     # What is being computed cannot be interrupted: it ends with the process.
     sys.stdout.flush()

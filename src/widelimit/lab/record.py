@@ -35,7 +35,7 @@ def main(chosen: list[str]) -> None:
     for name in chosen or _recorded.names():
         path = pathlib.Path(str(_recorded.FOLDER)) / f"{name}.json"
         path.write_text(json.dumps(compute(name), allow_nan=False, separators=(",", ":")) + "\n", encoding="utf-8")
-        print(f"{path.name}: {path.stat().st_size / 1000:.0f} kB")
+        sys.stdout.write(f"{path.name}: {path.stat().st_size / 1000:.0f} kB\n")
 
 
 if __name__ == "__main__":

@@ -66,9 +66,7 @@ class Descent(eqx.Module):
     def tangent(self, optimizer: Any = None, ridge: float = 0.0) -> NetworkFlow:
         """Return the training of the linearisation at the start; gradient flow if ``optimizer`` is None."""
         initial = functools.partial(_outputs, self, self.start)
-        return network_flow(
-            self.kernel(), self.x, self.y, initial, optimizer=optimizer or GradientFlow(), ridge=ridge
-        )
+        return network_flow(self.kernel(), self.x, self.y, initial, optimizer=optimizer or GradientFlow(), ridge=ridge)
 
     def linear(self, rate: float, steps: list[int], x: Array, ridge: float = 0.0) -> np.ndarray:
         """Return the linearisation's function on a batch after each number of gradient steps, (steps, m)."""

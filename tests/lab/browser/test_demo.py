@@ -278,7 +278,8 @@ def test_code_for_this_state_is_a_program(still):
     code = page.locator(".demo-code code")
     expect(code).to_contain_text("import", timeout=PATIENT)
     compile(code.inner_text(), "snippet", "exec")
-    assert "128" in code.inner_text() and "25" in code.inner_text()
+    assert "128" in code.inner_text()
+    assert "25" in code.inner_text()
 
 
 def test_a_lost_connection_is_told_and_found_again(still, tolerated):

@@ -3,8 +3,11 @@
 from ._config import MOST_POINTS as MOST_POINTS
 from ._config import RANGES as RANGES
 from ._config import WIDTHS as WIDTHS
+from ._config import Activation as Activation
 from ._config import Change as Change
 from ._config import LiveConfig as LiveConfig
+from ._config import Parameterization as Parameterization
+from ._config import Target as Target
 from ._config import clamp as clamp
 from ._config import parameters as parameters
 from ._frame import Frame as Frame

@@ -7,8 +7,8 @@ Each network trains until the residual :math:`\|f_t(X) - y\|` has fallen by the 
           (\theta_t-\theta_0)\|}{\|f(\cdot;\theta_t) - f(\cdot;\theta_0)\|}
 
 (norms of functions: root mean square over the inputs shown): the share of what was learnt that the tangent plane at the
-start misses at the parameters reached. Both fall with the width, the first like :math:`n^{-1/2}` (Lee et al. 2019, arXiv
-1902.06720, theorem 2.1).
+start misses at the parameters reached. Both fall with the width, the first like :math:`n^{-1/2}` (Lee et al. 2019,
+arXiv 1902.06720, theorem 2.1).
 """
 
 from __future__ import annotations
@@ -22,6 +22,8 @@ from .._descent import distance, largest_step
 from .._exhibit import Axis, Curves, Number, Series
 from ._setting import INPUT, Setting, rms, span
 from ._story import Story
+
+TITLE = "Little movement, so the tangent plane is enough"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -56,10 +58,11 @@ def run(config: Config) -> Story:
 
     def function(width: int, i: int) -> Curves:
         one = looks[width][0]
-        words = f"Width {width}, {config.learnt[i]:.0%} learnt: parameters moved {one.moved[i]:.1%}, gap {one.gap[i]:.1%}."
+        numbers = f"{config.learnt[i]:.0%} learnt: parameters moved {one.moved[i]:.1%}, gap {one.gap[i]:.1%}."
         return Curves(
             f"Width {width}",
-            f"{words} Curves: the initial function, the trained network, its tangent plane, and the training points.",
+            f"Width {width}, {numbers} Curves: the initial function, the trained network, its tangent plane, "
+            "and the training points.",
             INPUT,
             Axis("output f(x)", low=ends[0], high=ends[1]),
             [
@@ -77,30 +80,46 @@ def run(config: Config) -> Story:
         ]
         here = [(float(moved[w][i]), float(gap[w][i])) for w in config.widths]
         series.append(Series("now", "neutral", [a for a, _ in here], [b for _, b in here], mark="points"))
-        listed = "; ".join(f"width {w}: moved {a:.1%}, gap {b:.1%}" for w, (a, b) in zip(config.widths, here, strict=True))
+        listed = "; ".join(
+            f"width {w}: moved {a:.1%}, gap {b:.1%}" for w, (a, b) in zip(config.widths, here, strict=True)
+        )
         return Curves(
             "How far it moved, how far it left the plane",
             f"Mean of {config.seeds} networks, each with {config.learnt[i]:.0%} of its residual learnt. {listed}.",
-            Axis("distance moved by the parameters, share of their length", low=0.0, high=1.05 * max(map(np.max, moved.values()))),
-            Axis("gap to the tangent plane, share of what was learnt", low=0.0, high=1.05 * max(map(np.max, gap.values()))),
+            Axis(
+                "distance moved by the parameters, share of their length",
+                low=0.0,
+                high=1.05 * max(map(np.max, moved.values())),
+            ),
+            Axis(
+                "gap to the tangent plane, share of what was learnt",
+                low=0.0,
+                high=1.05 * max(map(np.max, gap.values())),
+            ),
             series,
         )
 
     first, last = config.widths[0], config.widths[-1]
-    steps, captions, numbers = [], [], []
+    steps = [[function(first, i), function(last, i), distances(i)] for i in range(len(config.learnt))]
+    captions = [
+        f"With {share:.0%} of the residual learnt, networks of width {first} have moved {moved[first][i]:.1%} and are "
+        f"{gap[first][i]:.1%} off their tangent planes; networks of width {last} have moved {moved[last][i]:.1%} and "
+        f"are {gap[last][i]:.1%} off."
+        for i, share in enumerate(config.learnt)
+    ]
+    return Story(TITLE, steps, captions, _numbers(config, moved, gap))
+
+
+def _numbers(config: Config, moved: dict[int, np.ndarray], gap: dict[int, np.ndarray]) -> list[Number]:
+    numbers = []
     for i, share in enumerate(config.learnt):
-        steps.append([function(first, i), function(last, i), distances(i)])
-        captions.append(
-            f"With {share:.0%} of the residual learnt, networks of width {first} have moved {moved[first][i]:.1%} and are "
-            f"{gap[first][i]:.1%} off their tangent planes; networks of width {last} have moved {moved[last][i]:.1%} and are "
-            f"{gap[last][i]:.1%} off."
-        )
         for w in config.widths:
+            where = f"width {w}, {share:.0%} learnt"
             numbers += [
-                Number(f"moved_{w}_{share:g}", f"distance moved, width {w}, {share:.0%} learnt", float(moved[w][i])),
-                Number(f"gap_{w}_{share:g}", f"gap to the tangent plane, width {w}, {share:.0%} learnt", float(gap[w][i])),
+                Number(f"moved_{w}_{share:g}", f"distance moved, {where}", float(moved[w][i])),
+                Number(f"gap_{w}_{share:g}", f"gap to the tangent plane, {where}", float(gap[w][i])),
             ]
-    return Story("Little movement, so the tangent plane is enough", steps, captions, numbers)
+    return numbers
 
 
 def _look(setting: Setting, width: int, seed: int, config: Config) -> _Look:
@@ -111,7 +130,9 @@ def _look(setting: Setting, width: int, seed: int, config: Config) -> _Look:
     left = np.sqrt([net.loss(params) for params in path])
     chosen = [int(np.argmax(left <= (1 - share) * left[0])) for share in config.learnt]
     if min(chosen) == 0:
-        raise ValueError(f"width {width}, seed {seed} has not learnt {max(config.learnt):.0%} in {config.most_steps} steps.")
+        raise ValueError(
+            f"width {width}, seed {seed} has not learnt {max(config.learnt):.0%} in {config.most_steps} steps."
+        )
     start = net.outputs(net.start, setting.inputs)
     network = np.stack([net.outputs(path[k], setting.inputs) for k in chosen])
     tangent = linearize(net.net.apply, net.start)

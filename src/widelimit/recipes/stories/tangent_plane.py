@@ -13,10 +13,10 @@ import dataclasses
 import jax
 import numpy as np
 
-from .._descent import distance, largest_step
-from .._exhibit import Axis, Curves, Number, Series
 from ..._typing import Params
 from ...empirical import linearize
+from .._descent import distance, largest_step
+from .._exhibit import Axis, Curves, Number, Series
 from ._setting import INPUT, Setting, rms, span
 from ._story import Story
 
@@ -56,13 +56,15 @@ def run(config: Config) -> Story:
     single = span(true[:, place], flat[:, place])
 
     steps, captions, numbers = [], [], []
+    words = "Moved by {:.1%} of their length, the parameters have taken the network {:.3f} away from its tangent plane."
     for share in config.shares:
         params, here, plane = both(share)
         far, gap = distance(params, net.start), rms(here - plane)
         function = Curves(
             "The function",
             f"Over the input: the network after moving {far:.1%} of the length of its parameters, its tangent plane "
-            f"at the start moved alike, and the initial function. Network and plane differ by {gap:.3f} (root mean square).",
+            f"at the start moved alike, and the initial function. Network and plane differ by {gap:.3f} (root "
+            "mean square).",
             INPUT,
             values,
             [
@@ -84,12 +86,7 @@ def run(config: Config) -> Story:
             ],
         )
         steps.append([function, line])
-        captions.append(
-            "At the start, network and tangent plane are the same function."
-            if share == 0
-            else f"Moved by {far:.1%} of their length, the parameters have taken the network {gap:.3f} away from its "
-            "tangent plane."
-        )
+        captions.append(words.format(far, gap) if share else "At the start, network and tangent plane are the same.")
         numbers += [
             Number(f"moved_{share:g}", f"distance moved at {share:.0%} of the way", far),
             Number(f"gap_{share:g}", f"network minus tangent plane at {share:.0%} of the way", gap),

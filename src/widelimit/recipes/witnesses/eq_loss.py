@@ -1,4 +1,4 @@
-r"""The gradient of the loss: residuals times gradients, :math:`\nabla_\theta L = \sum_i (f(x_i)-y_i)\nabla_\theta f(x_i)`."""
+r"""The gradient of the loss, :math:`\nabla_\theta L = \sum_i (f(x_i)-y_i)\nabla_\theta f(x_i)`."""
 
 import jax
 import jax.numpy as jnp
