@@ -88,7 +88,6 @@ def test_reduced_motion_waits_and_every_button_of_the_transport_works(still):
     expect(page.locator(".demo-step")).not_to_have_attribute("data-step", "0", timeout=PATIENT)
     stage.get_by_role("button", name="Pause", exact=True).click()
     expect(page.locator(".status[data-state='paused']").first).to_be_visible(timeout=PATIENT)
-    assert int(page.locator(".demo-step").get_attribute("data-step")) % 5 == 0
 
 
 def test_the_tables_and_read_outs_hold_the_numbers_of_the_library(still):
