@@ -35,7 +35,10 @@ export function Predict({ prediction, onRecord, state, place }) {
   const begun = useRef(null);
   const committed = useRef(null);
 
+  const given = useSignal([]);
+
   useEffect(() => recall(prediction, result, stage), [prediction.key]);
+  useEffect(() => void (prediction.answer === "curve" && points(prediction, given)), [prediction.key]);
   useEffect(() => state?.subscribe((now) => watch(prediction, begun, now, stage)), [prediction.key, state]);
 
   const begin = () => (begun.current ??= state ? { ...state.peek() } : {});
@@ -85,7 +88,7 @@ export function Predict({ prediction, onRecord, state, place }) {
     <p class="predict-change">${changeWords(prediction)}</p>
     ${name !== "revealed" && html`<fieldset disabled=${!open}>
       <legend class="visually-hidden">Your prediction</legend>
-      <${Answer} prediction=${prediction} value=${answer.value} onChange=${change} />
+      <${Answer} prediction=${prediction} value=${answer.value} given=${given.value} onChange=${change} />
     </fieldset>`}
     ${open && html`<div class="buttons">
       <button class="button primary" type="submit">Commit</button>
@@ -143,13 +146,37 @@ function watch(prediction, begun, now, stage) {
   stage.value = { name: "void", text: `This prediction is void: you changed ${words}. It is about ${control} alone, and with two changes nobody can say which one did it. Answer again to start over.` };
 }
 
+// To draw a curve one sees the training points; they are part of the question, not of its outcome.
+async function points(prediction, given) {
+  try {
+    const config = { ...prediction.base, [prediction.control]: prediction.to };
+    const start = await (await connected()).task("measure", { config, steps: 0 }).result;
+    given.value = [{ name: "training points", role: "data", mark: "points", x: list(start.arrays.x), y: list(start.arrays.y) }];
+  } catch {
+    given.value = [];
+  }
+}
+
+// The source, once it is known whether it has a connection.
+async function connected() {
+  const from = await source();
+  if (from.status.value !== "connecting") return from;
+  return new Promise((resolve) => {
+    const stop = from.status.subscribe((now) => {
+      if (now === "connecting") return;
+      queueMicrotask(() => stop());
+      resolve(from);
+    });
+  });
+}
+
 const tell = (stage, text) => {
   if (stage.value.name !== "void") stage.value = { name: "measuring", text };
 };
 
 async function measure(prediction, say) {
   say("Committed. Connecting.");
-  const from = await source();
+  const from = await connected();
   const once = async (value, words) => {
     say(words);
     const config = { ...prediction.base, [prediction.control]: value };
