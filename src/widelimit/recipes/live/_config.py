@@ -34,10 +34,10 @@ class LiveConfig:
     ridge
         :math:`\lambda` in :math:`\tfrac12\sum_i (f(x_i) - y_i)^2 + \tfrac\lambda2\|\theta - \theta_0\|^2`.
     step
-        Learning rate as a share of the largest step that is stable for the linearisation and for the limit,
-        :math:`\eta = \mathtt{step}\cdot 2/(\lambda_{\max} + \lambda)` with the larger of the largest eigenvalues of
-        :math:`\Theta_0` and :math:`\Theta_\infty`: below 1 both converge, between 1 and 2 lies the catapult, beyond it
-        training diverges.
+        Learning rate as a share of the largest stable step of the kernel at initialisation,
+        :math:`\eta = \mathtt{step}\cdot 2/(\lambda_{\max}(\Theta_0) + \lambda)`: below 1 the linearisation converges,
+        between 1 and 2 lies the catapult, beyond it training diverges. The largest eigenvalue of :math:`\Theta_\infty`
+        differs, most at small widths, so that close to 1 the limit may diverge where the linearisation does not.
     freeze
         Train the readout alone; hidden features stay as they are.
     seed

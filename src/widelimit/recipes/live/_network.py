@@ -9,6 +9,7 @@ the array up: the compiled code depends on the architecture and on the rounded-u
 
 from __future__ import annotations
 
+import functools
 from typing import Any
 
 import equinox as eqx
@@ -19,11 +20,15 @@ import numpy as np
 from ..._typing import Array, Params
 from ...arch import Serial
 from ...empirical import StructuredDerivatives, Trace
-from ...kernels import NNGP, NTK, EmpiricalNTK
+from ...engine import Reference
+from ...kernels import EmpiricalNTK
 from .._architecture import Architecture
 from ._config import LiveConfig
 
 ROUND = 16
+
+ONCE = functools.partial(jax.jit, static_argnums=0, compiler_options={"xla_backend_optimization_level": 0})
+"""Compiles what runs once for each run: there, compiling takes longer than running."""
 
 
 class Shape(eqx.Module):
@@ -40,10 +45,16 @@ class Shape(eqx.Module):
         """Return the shape of a state."""
         return Shape(config.width, config.depth, config.activation, config.parameterization, config.freeze)
 
-    def net(self, weight_std: Any, bias_std: Any, parameterization: str | None = None) -> Serial:
+    @staticmethod
+    def of_limit(config: LiveConfig) -> Shape:
+        """Return the shape of the infinite network: a width enters it in the standard parameterization alone."""
+        if config.parameterization == "standard":
+            return Shape.of(config)
+        return Shape(1, config.depth, config.activation, "ntk", config.freeze)
+
+    def net(self, weight_std: Any, bias_std: Any) -> Serial:
         """Return the network, with scales that may be traced."""
-        name = self.parameterization if parameterization is None else parameterization
-        net = Architecture(self.depth, self.activation, 1.0, 1.0, name).build(self.width, 1)
+        net = Architecture(self.depth, self.activation, 1.0, 1.0, self.parameterization).build(self.width, 1)
         dense = range(0, len(net.layers), 2)
         scales = [s for i in dense for s in (net.layers[i].weight_std, net.layers[i].bias_std)]
         return eqx.tree_at(
@@ -61,7 +72,10 @@ class Shape(eqx.Module):
 
 
 class Problem(eqx.Module):
-    """The values of a run: padded points (n, 1) and (n,), their weights, scales, step size, ridge."""
+    """The values of a run: padded points (n, 1) and (n,), their weights, scales, step size, ridge, a bound of the loss.
+
+    Curves are drawn at ``grid``, (m, 1).
+    """
 
     x: Array
     y: Array
@@ -70,14 +84,17 @@ class Problem(eqx.Module):
     bias_std: Array
     learning_rate: Array
     ridge: Array
+    bound: Array
+    grid: Array
 
 
 class Motion(eqx.Module):
-    """Where training is: parameters, steps, highest loss so far, whether it has left all bounds."""
+    """Where training is: parameters, steps, highest loss so far, length of the last step, whether the next diverges."""
 
     params: Params
     step: Array
     highest: Array
+    speed: Array
     diverged: Array
 
 
@@ -91,7 +108,6 @@ class Look(eqx.Module):
     loss: Array
     moved: Array
     norm: Array
-    speed: Array
 
 
 def pad(values: np.ndarray) -> np.ndarray:
@@ -100,88 +116,92 @@ def pad(values: np.ndarray) -> np.ndarray:
     return np.concatenate([values, np.full(size - len(values), values[-1])])
 
 
-@eqx.filter_jit
-def start(shape: Shape, problem: Problem, grid: Array, seed: Array) -> tuple[Params, Array, Array]:
-    """Return initial parameters and the empirical NTK: on training inputs, and of the grid with them."""
+@ONCE
+def initial(shape: Shape, weight_std: Array, bias_std: Array, seed: Array) -> Params:
+    """Return the initial parameters."""
+    return shape.net(weight_std, bias_std).init(jax.random.key(seed), (1,))
+
+
+@ONCE
+def tangents(shape: Shape, problem: Problem, params: Params) -> tuple[Array, Array]:
+    """Return the empirical NTK on training inputs, and of the grid with them."""
     net = shape.net(problem.weight_std, problem.bias_std)
-    params = net.init(jax.random.key(seed), (1,))
     kernel = EmpiricalNTK(net.apply, params, Trace(), StructuredDerivatives(), shape.rates(net, params))
-    block = kernel.block(jnp.concatenate([problem.x, grid]), problem.x)
-    return params, block[: len(problem.x)], block[len(problem.x) :]
+    block = kernel.block(jnp.concatenate([problem.x, problem.grid]), problem.x)
+    return block[: len(problem.x)], block[len(problem.x) :]
 
 
-@eqx.filter_jit
-def limit(shape: Shape, problem: Problem, grid: Array) -> tuple[Array, Array, Array]:
+@ONCE
+def limit(shape: Shape, problem: Problem) -> tuple[Array, Array, Array]:
     """Return the infinite-width NTK (the NNGP, where frozen) and NNGP of all inputs with training inputs.
 
     The last entry is the NNGP of every grid point with itself. Parameterizations without a kernel limit are replaced by
-    the NTK's.
+    the NTK's. The shape is that of `Shape.of_limit`.
     """
-    name = shape.parameterization if shape.parameterization in ("ntk", "standard") else "ntk"
-    net = shape.net(problem.weight_std, problem.bias_std, name)
-    inputs = jnp.concatenate([problem.x, grid])
-    nngp = NNGP(net).block(inputs, problem.x)
-    ntk = nngp if shape.freeze else NTK(net).block(inputs, problem.x)
-    return ntk, nngp, NNGP(net).diagonal(grid)
+    net = shape.net(problem.weight_std, problem.bias_std)
+    block = Reference().block(net, jnp.concatenate([problem.x, problem.grid]), problem.x)
+    return block.nngp if shape.freeze else block.ntk, block.nngp, Reference().diagonal(net, problem.grid).nngp
 
 
-@eqx.filter_jit
-def look(shape: Shape, problem: Problem, first: Params, motion: Motion, grid: Array) -> Look:
-    """Return what a frame needs to know of the network."""
+@functools.partial(jax.jit, static_argnums=0)
+def advance(
+    shape: Shape, problem: Problem, first: Params, motion: Motion, steps: Array
+) -> tuple[Motion, Look]:
+    """Make at most ``steps`` gradient steps, and look; stop before the loss passes its bound or is no number."""
     net = shape.net(problem.weight_std, problem.bias_std)
     rates = shape.rates(net, first)
-    params = motion.params
+    evaluate = jax.value_and_grad(lambda p: _half_squares(problem, net.apply(p, problem.x)[:, 0]))
+
+    def more(carry: tuple[Array, Motion, Params]) -> Array:
+        done, motion, _ = carry
+        return (done <= steps) & ~motion.diverged
+
+    def step(carry: tuple[Array, Motion, Params]) -> tuple[Array, Motion, Params]:
+        done, motion, gradient = carry
+        # The first round stays where it is and finds the gradient, so that there is one gradient to compile.
+        real = done > 0
+        rate = jnp.where(real, problem.learning_rate, 0.0)
+
+        def change(p: Array, p0: Array, r: Any, g: Array) -> Array:
+            return -rate * (r * g + jnp.where(jnp.asarray(r) > 0, problem.ridge, 0.0) * (p - p0))
+
+        changes = jax.tree.map(change, motion.params, first, rates, gradient)
+        moved = jax.tree.map(jnp.add, motion.params, changes)
+        value, gradient = evaluate(moved)
+        ok = value <= problem.bound
+        params = jax.tree.map(lambda new, old: jnp.where(ok, new, old), moved, motion.params)
+        highest = jnp.where(ok, jnp.maximum(motion.highest, value), motion.highest)
+        speed = jnp.where(ok & real, _norm(changes), motion.speed)
+        return done + 1, Motion(params, motion.step + (ok & real), highest, speed, ~ok), gradient
+
+    still = jax.tree.map(jnp.zeros_like, first)
+    motion = jax.lax.while_loop(more, step, (jnp.zeros_like(steps), motion, still))[1]
+    return motion, _look(shape, problem, first, motion.params)
+
+
+def _look(shape: Shape, problem: Problem, first: Params, params: Params) -> Look:
+    net = shape.net(problem.weight_std, problem.bias_std)
 
     def features(x: Array) -> Array:
         for layer, p in zip(net.layers[:-1], params[:-1], strict=True):
             x = layer.forward(p, x)
         return x
 
-    kernel = EmpiricalNTK(net.apply, params, Trace(), StructuredDerivatives(), rates)
-    f = net.apply(params, jnp.concatenate([problem.x, grid]))[:, 0]
-    value, gradient = jax.value_and_grad(lambda p: _loss(net, problem, p))(params)
-    push = jax.tree.map(lambda g, r, p, p0: r * g + problem.ridge * (p - p0), gradient, rates, params, first)
+    kernel = EmpiricalNTK(net.apply, params, Trace(), StructuredDerivatives(), shape.rates(net, first))
+    f = net.apply(params, jnp.concatenate([problem.x, problem.grid]))[:, 0]
     return Look(
         grid=f[len(problem.x) :],
         train=f[: len(problem.x)],
         ntk=kernel.block(problem.x),
         features=jax.vmap(features)(problem.x),
-        loss=value,
+        loss=_half_squares(problem, f[: len(problem.x)]),
         moved=_norm(jax.tree.map(lambda a, b: a - b, params, first)),
         norm=_norm(first),
-        speed=problem.learning_rate * _norm(push),
     )
 
 
-@eqx.filter_jit
-def advance(shape: Shape, problem: Problem, first: Params, motion: Motion, steps: Array, bound: Array) -> Motion:
-    """Make at most ``steps`` gradient steps; stop where the loss passes ``bound`` or is no number."""
-    net = shape.net(problem.weight_std, problem.bias_std)
-    rates = shape.rates(net, first)
-
-    def more(carry: tuple[Array, Motion]) -> Array:
-        done, motion = carry
-        return (done < steps) & ~motion.diverged
-
-    def step(carry: tuple[Array, Motion]) -> tuple[Array, Motion]:
-        done, motion = carry
-        value, gradient = jax.value_and_grad(lambda p: _loss(net, problem, p))(motion.params)
-        ok = value <= bound
-
-        def move(p: Array, p0: Array, r: Any, g: Array) -> Array:
-            new = p - problem.learning_rate * (r * g + jnp.where(jnp.asarray(r) > 0, problem.ridge, 0.0) * (p - p0))
-            return jnp.where(ok, new, p)
-
-        params = jax.tree.map(move, motion.params, first, rates, gradient)
-        highest = jnp.where(ok, jnp.maximum(motion.highest, value), motion.highest)
-        return done + 1, Motion(params, motion.step + ok, highest, ~ok)
-
-    return jax.lax.while_loop(more, step, (jnp.zeros((), steps.dtype), motion))[1]
-
-
-def _loss(net: Serial, problem: Problem, params: Params) -> Array:
-    residual = net.apply(params, problem.x)[:, 0] - problem.y
-    return 0.5 * jnp.sum(problem.weight * residual**2)
+def _half_squares(problem: Problem, f: Array) -> Array:
+    return 0.5 * jnp.sum(problem.weight * (f - problem.y) ** 2)
 
 
 def _norm(tree: Params) -> Array:

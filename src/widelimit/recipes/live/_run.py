@@ -17,8 +17,9 @@ import numpy as np
 
 from ._config import Change, LiveConfig, clamp
 from ._frame import Frame, LivePhase
+from ._compile import compiled
 from ._linear import ConstantKernel, variance
-from ._network import Look, Motion, Problem, Shape, advance, limit, look, pad, start
+from ._network import Look, Motion, Problem, Shape, advance, initial, limit, pad, tangents
 from ._regime import sentence
 from ._targets import TARGETS, grid, training_points
 
@@ -81,8 +82,7 @@ class LiveRun:
     def rewind(self) -> Frame:
         """Go back to step 0 with the same initial parameters."""
         with jax.enable_x64(True):
-            zero = jnp.zeros((), jnp.int64)
-            self._motion = Motion(self._fixed.first, zero, jnp.asarray(self._fixed.loss), jnp.zeros((), bool))
+            self._motion = _still(self._fixed.first, self._fixed.loss)
         return self.frame()
 
     @property
@@ -122,28 +122,27 @@ class LiveRun:
         """Make at most ``steps`` gradient steps and return what is then seen."""
         if steps < 1:
             raise ValueError(f"steps is {steps}; expected a positive number of gradient steps.")
-        fixed = self._fixed
-        bound = BOUND * (fixed.loss + 0.5 * float(np.sum(fixed.y**2)) + 1e-12)
         began = time.perf_counter()
-        with jax.enable_x64(True):
-            moved = advance(
-                fixed.shape, fixed.problem, fixed.first, self._motion, jnp.asarray(steps), jnp.asarray(bound)
-            )
-            self._motion = jax.block_until_ready(moved)
-        self._per_step = 0.5 * (self._per_step + (time.perf_counter() - began) / steps)
-        return self.frame()
+        frame = self._move(steps)
+        self._per_step = 0.5 * (self._per_step + (time.perf_counter() - began) / (steps + 1))
+        return frame
 
     def frame(self) -> Frame:
         """Return what is seen now."""
+        return self._move(0)
+
+    def _move(self, steps: int) -> Frame:
         fixed = self._fixed
         with jax.enable_x64(True):
-            seen = look(fixed.shape, fixed.problem, fixed.first, self._motion, jnp.asarray(fixed.grid[:, None]))
+            self._motion, seen = advance(
+                fixed.shape, fixed.problem, fixed.first, self._motion, jnp.asarray(steps, jnp.int64)
+            )
             seen = jax.tree.map(lambda a: np.asarray(a, np.float64), seen)
             step, diverged = int(self._motion.step), bool(self._motion.diverged)
-            highest = float(self._motion.highest)
+            highest, speed = float(self._motion.highest), float(self._motion.speed)
         arrays = _arrays(fixed, seen, step)
         numbers = _numbers(fixed, seen, arrays, step) | {"diverged": float(diverged), "loss_highest": highest}
-        phase = _phase(fixed, numbers, float(seen.speed), float(seen.moved), step, diverged)
+        phase = _phase(fixed, numbers, speed, float(seen.moved), step, diverged)
         return Frame(step, phase, numbers, _float32(arrays), sentence(fixed.config, numbers, fixed.has_limit))
 
 
@@ -151,10 +150,12 @@ def _begin(config: LiveConfig) -> _Fixed:
     x, y = training_points(config)
     n, inputs = len(x), grid()
     weight = np.r_[np.ones(n), np.zeros(len(pad(x)) - n)]
-    values = [pad(x)[:, None], pad(y), weight, config.weight_std, config.bias_std, 0.0, config.ridge]
-    problem = Problem(*(jnp.asarray(v, jnp.float64) for v in values))
-    shape, on_grid = Shape.of(config), jnp.asarray(inputs[:, None])
-    first, train, cross = start(shape, problem, on_grid, jnp.asarray(config.seed))
+    values = [pad(x)[:, None], pad(y), weight, config.weight_std, config.bias_std, 0.0, config.ridge, np.inf]
+    problem = Problem(*(jnp.asarray(v, jnp.float64) for v in (*values, inputs[:, None])))
+    shape, infinite = Shape.of(config), Shape.of_limit(config)
+    compiled(shape, infinite, len(problem.x), len(inputs))
+    first = initial(shape, problem.weight_std, problem.bias_std, jnp.asarray(config.seed, jnp.int64))
+    train, cross = tangents(shape, problem, first)
     train, cross = np.asarray(train)[:n, :n], np.asarray(cross)[:, :n]
     largest = np.linalg.eigvalsh(train)[-1]
     if not np.isfinite(largest) or largest <= 0:
@@ -162,15 +163,16 @@ def _begin(config: LiveConfig) -> _Fixed:
             "the kernel of this network is zero at its start, so that nothing can be learnt: raise a scale."
         )
     rate = config.step * 2 / (largest + config.ridge)
-    problem = dataclasses.replace(problem, learning_rate=jnp.asarray(rate))
-    ntk, nngp, own = (np.asarray(a) for a in limit(shape, problem, on_grid))
+    problem = dataclasses.replace(problem, learning_rate=jnp.asarray(rate, jnp.float64))
+    ntk, nngp, own = (np.asarray(a) for a in limit(infinite, problem))
     size = len(problem.x)
     ntk_train, ntk_cross = ntk[:n, :n], ntk[size:, :n]
     has_limit = config.parameterization in ("ntk", "standard")
     # Without a kernel limit the reference keeps its own time: its step is as large a share of its largest stable one.
     ratio = 1.0 if has_limit else largest / np.linalg.eigvalsh(ntk_train)[-1]
-    motion = Motion(first, jnp.zeros((), jnp.int64), jnp.zeros(()), jnp.zeros((), bool))
-    seen = look(shape, problem, first, motion, on_grid)
+    _, seen = advance(shape, problem, first, _still(first, 0.0), jnp.zeros((), jnp.int64))
+    bound = BOUND * (float(seen.loss) + 0.5 * float(np.sum(y**2)) + 1e-12)
+    problem = dataclasses.replace(problem, bound=jnp.asarray(bound, jnp.float64))
     return _Fixed(
         config=config,
         shape=shape,
@@ -189,6 +191,11 @@ def _begin(config: LiveConfig) -> _Fixed:
         reference_scale=float(ratio),
         loss=float(seen.loss),
     )
+
+
+def _still(first: Any, loss: float) -> Motion:
+    zero = jnp.zeros((), jnp.float64)
+    return Motion(first, jnp.zeros((), jnp.int64), zero + loss, zero, jnp.zeros((), bool))
 
 
 def _arrays(fixed: _Fixed, seen: Look, step: int) -> dict[str, np.ndarray]:
