@@ -144,9 +144,7 @@ def limit(shape: Shape, problem: Problem) -> tuple[Array, Array, Array]:
 
 
 @functools.partial(jax.jit, static_argnums=0)
-def advance(
-    shape: Shape, problem: Problem, first: Params, motion: Motion, steps: Array
-) -> tuple[Motion, Look]:
+def advance(shape: Shape, problem: Problem, first: Params, motion: Motion, steps: Array) -> tuple[Motion, Look]:
     """Make at most ``steps`` gradient steps, and look; stop before the loss passes its bound or is no number."""
     net = shape.net(problem.weight_std, problem.bias_std)
     rates = shape.rates(net, first)

@@ -15,9 +15,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from ._compile import compiled
 from ._config import Change, LiveConfig, clamp
 from ._frame import Frame, LivePhase
-from ._compile import compiled
 from ._linear import ConstantKernel, variance
 from ._network import Look, Motion, Problem, Shape, advance, initial, limit, pad, tangents
 from ._regime import sentence
