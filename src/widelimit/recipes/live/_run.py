@@ -59,7 +59,7 @@ class LiveRun:
         self._fixed = fixed
         self.changes = changes
         self._per_step = 1e-4
-        self.rewind()
+        self._opening = self._open(self.rewind())
 
     @staticmethod
     def open(config: LiveConfig) -> LiveRun:
@@ -88,8 +88,10 @@ class LiveRun:
     @property
     def opening(self) -> Frame:
         """The frame of step 0 with all that does not change."""
+        return self._opening
+
+    def _open(self, frame: Frame) -> Frame:
         fixed = self._fixed
-        frame = self.frame()
         arrays = {
             "grid": fixed.grid,
             "x": fixed.x,
