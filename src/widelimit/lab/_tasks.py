@@ -15,7 +15,7 @@ from typing import Any
 import msgspec
 
 from ..recipes import exhibits, witnesses
-from ..recipes.live import LiveConfig
+from ..recipes.live import LiveConfig, Measurement
 from ._protocol import TaskKind
 
 Report = Callable[[float, float, str], None]
@@ -97,7 +97,21 @@ def _measure(payload: dict[str, Any]) -> Work:
     from ..recipes import live
 
     asked = convert(payload, _State, "the measurement")
-    return lambda _report: live.measure(asked.config, asked.steps)
+    return lambda _report: seen(live.measure(asked.config, asked.steps))
+
+
+def seen(measured: Measurement) -> dict[str, Any]:
+    """Return a measurement as plain values."""
+    frame = measured.frame
+    return {
+        "config": msgspec.to_builtins(measured.config),
+        "changes": msgspec.to_builtins(measured.changes),
+        "step": frame.step,
+        "phase": frame.phase.value,
+        "numbers": frame.numbers,
+        "sentence": frame.sentence,
+        "arrays": {name: array.tolist() for name, array in frame.arrays.items()},
+    }
 
 
 def _snippet(payload: dict[str, Any]) -> Work:

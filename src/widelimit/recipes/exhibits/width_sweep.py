@@ -16,6 +16,7 @@ from .._exhibit import Axis, Curves, Exhibit, Number, Role, Series
 from ..live import Activation, LiveConfig, Parameterization, Target, measure
 from ._common import Progress, plain, tell, within
 
+WIDEST_DEEP = 256
 QUANTITIES = (("gap", "gap to the linearisation"), ("kernel_change", "movement of the kernel"))
 
 
@@ -23,6 +24,7 @@ QUANTITIES = (("gap", "gap to the linearisation"), ("kernel_change", "movement o
 class Config:
     """The network of every width, the widths, and how many networks of each train for how long."""
 
+    depth: int = 1
     activation: Activation = "erf"
     parameterization: Parameterization = "ntk"
     weight_std: float = 0.8
@@ -38,6 +40,7 @@ class Config:
     def __post_init__(self) -> None:
         """Check the numbers."""
         within("seeds", self.seeds, 2, 8)
+        within("depth", self.depth, 1, 3)
         within("steps", self.steps, 1, 2000)
         within("step", self.step, 0.01, 0.99)
         within("number of widths", len(self.widths), 3, 8)
@@ -49,6 +52,9 @@ class Config:
 
 def run(config: Config, progress: Progress | None = None) -> Exhibit:
     """Train networks of every width and fit a power of the width to what is measured."""
+    asked = config
+    if config.depth > 1:
+        config = dataclasses.replace(config, widths=tuple(width for width in config.widths if width <= WIDEST_DEEP))
     found: dict[str, list[list[float]]] = {key: [] for key, _ in QUANTITIES}
     for i, width in enumerate(config.widths):
         tell(progress, i, len(config.widths), f"width {width}")
@@ -77,13 +83,14 @@ def run(config: Config, progress: Progress | None = None) -> Exhibit:
         else "This parameterization learns features: theory gives no fall with width.",
     ]
     return Exhibit(
-        "width_sweep", "Width sweep", sentence[0].upper() + sentence[1:], plain(config), panels, numbers, notes
+        "width_sweep", "Width sweep", sentence[0].upper() + sentence[1:], plain(asked), panels, numbers, notes
     )
 
 
 def _state(config: Config, width: int, seed: int) -> LiveConfig:
     return LiveConfig(
         width=width,
+        depth=config.depth,
         activation=config.activation,
         parameterization=config.parameterization,
         weight_std=config.weight_std,

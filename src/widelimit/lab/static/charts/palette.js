@@ -25,16 +25,16 @@ for (const query of ["(prefers-color-scheme: dark)", "print", "(forced-colors: a
   });
 }
 
+// One probe per colour: a probe whose colour changes would be in transition when it is read.
 function resolve() {
-  const probe = document.createElement("span");
-  document.body.append(probe);
-  const style = getComputedStyle(probe);
-  const read = (name) => {
+  const probes = [...ROLES, ...OTHERS].map((name) => {
+    const probe = document.createElement("span");
     probe.style.color = `var(--${name})`;
-    return style.color;
-  };
-  const found = Object.fromEntries([...ROLES, ...OTHERS].map((name) => [name, read(name)]));
+    document.body.append(probe);
+    return [name, probe];
+  });
+  const found = Object.fromEntries(probes.map(([name, probe]) => [name, getComputedStyle(probe).color]));
+  for (const [, probe] of probes) probe.remove();
   found.font = getComputedStyle(document.documentElement).getPropertyValue("--interface").trim() || "sans-serif";
-  probe.remove();
   return found;
 }

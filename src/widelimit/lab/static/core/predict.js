@@ -79,7 +79,7 @@ export function Predict({ prediction, onRecord, state, place }) {
 
   const { name, text } = stage.value;
   const open = name === "asking" || name === "void";
-  return html`<form class="predict" ref=${form} onSubmit=${commit} aria-label="Predict first" data-stage=${name} data-prediction=${prediction.key}>
+  return html`<form class="predict" ref=${form} onSubmit=${commit} aria-label=${`Predict first: ${prediction.control} from ${prediction.from} to ${prediction.to}`} data-stage=${name} data-prediction=${prediction.key}>
     <p class="predict-label">Predict first</p>
     <${Words} text=${prediction.question} class="predict-question" />
     <p class="predict-change">${changeWords(prediction)}</p>

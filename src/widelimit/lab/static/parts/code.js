@@ -84,6 +84,6 @@ function outcome(answer) {
   return html`
     ${answer.output ? html`<pre class="cell-output" tabindex="0" aria-label="Output">${answer.output}</pre>` : null}
     ${answer.error ? html`<p class="error" role="alert">${answer.line ? `Line ${answer.line}: ` : ""}${answer.error}</p>` : null}
-    ${answer.limits ? html`<p class="note">${answer.seconds.toFixed(1)} s. Allowed: ${answer.limits}.</p>` : null}
+    ${answer.limits ? html`<p class="note">${answer.seconds.toFixed(1)} s. ${answer.limits}</p>` : null}
   `;
 }

@@ -10,9 +10,9 @@ import { source } from "lab/core/source.js";
 const PACES = [
   [0, "grows with time"],
   [1, "1 step a frame"],
-  [5, "5 steps a frame"],
-  [25, "25 steps a frame"],
-  [200, "200 steps a frame"],
+  [5, "up to 5 a frame"],
+  [25, "up to 25 a frame"],
+  [200, "up to 200 a frame"],
 ];
 const TEXTS = {
   connecting: "Connecting to the server.",

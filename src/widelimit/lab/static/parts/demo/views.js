@@ -43,7 +43,7 @@ function ends(opening) {
   let [low, high] = [Infinity, -Infinity];
   for (const values of [y.data, target?.data ?? [], finite.data])
     for (const value of values) [low, high] = [Math.min(low, value), Math.max(high, value)];
-  const room = 0.22 * (high - low) || 1;
+  const room = 0.32 * (high - low) || 1;
   return [low - room, high + room];
 }
 
