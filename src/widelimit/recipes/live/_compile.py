@@ -23,7 +23,7 @@ def compiled(shape: Shape, infinite: Shape, points: int, inputs: int) -> None:
     """
     with jax.enable_x64(True):
         one, zero = jnp.ones((), jnp.float64), jnp.zeros((), jnp.int64)
-        x, grid, column = (np.ones(size) for size in ((points, 1), (inputs, 1), (points,)))
+        x, grid, column = (jnp.asarray(np.ones(size)) for size in ((points, 1), (inputs, 1), (points,)))
         like = jax.eval_shape(lambda: Shape.net(shape, one, one).init(jax.random.key(0), (1,)))
         first = jax.tree.map(lambda leaf: np.ones(leaf.shape, leaf.dtype), like)
         problem = Problem(x, column, column, one, one, one, one, one, grid)
