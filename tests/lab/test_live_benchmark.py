@@ -8,6 +8,7 @@ ROOT = pathlib.Path(__file__).parents[2]
 sys.path.insert(0, str(ROOT))
 
 from benchmarks import _lab_worker, _table, lab  # noqa: E402
+
 from widelimit.recipes.live import LiveConfig, clamp  # noqa: E402
 
 
