@@ -67,8 +67,8 @@ def test_the_keyboard_reaches_everything_and_is_never_trapped(open_page):
     for _ in range(400):
         page.keyboard.press("Tab")
         where = page.evaluate(
-            "() => { const e = document.activeElement; const p = e.closest('[data-part], section'); "
-            "return [e.tagName, p?.dataset.part ?? p?.id ?? ''] }"
+            "() => { const e = document.activeElement; const p = e.closest('[data-part]'); "
+            "return [e.tagName, p?.dataset.part ?? ''] }"
         )
         if where[0] == "BODY":
             break

@@ -1,4 +1,4 @@
-"""The first pass: outline, map, intuition, equations with their checks, the code cell, sources; with and without scripts."""
+"""The first pass: outline, map, intuition, equations, the code cell, sources; with and without scripts."""
 
 import re
 
@@ -11,7 +11,7 @@ SLOW = 60_000
 def test_everything_reads_without_scripts(open_page):
     page = open_page(java_script_enabled=False)
     expect(page.locator("h1")).to_have_count(1)
-    for heading in (
+    headings = (
         "Intuition",
         "Math",
         "Code",
@@ -19,7 +19,8 @@ def test_everything_reads_without_scripts(open_page):
         "Source Grounding",
         "Claim Review",
         "Practice Loop",
-    ):
+    )
+    for heading in headings:
         expect(page.get_by_role("heading", name=heading).first).to_be_visible()
     expect(page.locator("math[display=block]")).to_have_count(11)
     expect(page.locator("#intuition svg")).to_have_count(3)
