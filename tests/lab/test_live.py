@@ -10,7 +10,17 @@ import pytest
 
 import widelimit as wl
 from widelimit.recipes import Architecture
-from widelimit.recipes.live import LiveConfig, LivePhase, LiveRun, clamp, measure, parameters, record, snippet
+from widelimit.recipes.live import (
+    LiveConfig,
+    LivePhase,
+    LiveRun,
+    clamp,
+    measure,
+    parameters,
+    precompile,
+    record,
+    snippet,
+)
 from widelimit.recipes.live._targets import training_points
 
 SMALL = LiveConfig(width=16, points=5)
@@ -118,6 +128,30 @@ def test_the_band_is_the_covariance_of_the_library():
     np.testing.assert_allclose(frame.arrays["std"], expected.std[:, 0], atol=2e-5)
 
 
+def test_mean_and_band_are_those_of_many_wide_networks():
+    config, count = dataclasses.replace(SMALL, width=2048), 48
+    rate = LiveRun.open(config).opening.numbers["learning_rate"]
+    curves = []
+    for seed in range(count):
+        run = LiveRun.open(dataclasses.replace(config, seed=seed))
+        # The same step size for all: each takes its own as a share of its largest stable one.
+        share = config.step * rate / run.opening.numbers["learning_rate"]
+        frame = measure(dataclasses.replace(config, seed=seed, step=share), 20).frame
+        curves.append(frame.arrays["finite"][::16])
+    expected = measure(config, 20).frame.arrays
+    mean, std = expected["mean"][::16], expected["std"][::16]
+    # Four standard errors, and what a finite width adds: its kernel differs from network to network.
+    assert np.all(np.abs(np.mean(curves, 0) - mean) < 4 * std / count**0.5 + 0.005)
+    assert np.all(np.abs(np.std(curves, 0, ddof=1) - std) < 4 * std / (2 * count) ** 0.5 + 0.005)
+
+
+def test_a_residual_that_stays_is_told_with_the_rank():
+    found = measure(LiveConfig(activation="identity", width=256, step=0.5), 5000).frame
+    assert found.phase is LivePhase.CONVERGED
+    assert "rank 2" in found.sentence
+    assert "Too early" not in found.sentence
+
+
 def test_the_frozen_network_is_its_linearisation():
     frame = measure(LiveConfig(freeze=True), 20000).frame
     np.testing.assert_allclose(frame.arrays["finite"], frame.arrays["linear"], atol=1e-6)
@@ -152,6 +186,8 @@ def test_the_catapult_first_rises_then_converges():
     assert found.numbers["linear_diverged"] == 1
     assert found.numbers["gap"] is None
     assert found.sentence.startswith("Catapult")
+    # On the way its linearisation is beyond all measure, and the sentence says so rather than a percentage.
+    assert "linearisation diverges" in measure(config, 10).frame.sentence
 
 
 @pytest.mark.parametrize("step", [2.5, 4.0])
@@ -185,14 +221,54 @@ def test_rewinding_brings_back_the_same_start():
     np.testing.assert_allclose(later[-1].arrays["finite"], first.arrays["finite"], rtol=1e-6)
 
 
+def compiled_functions(caplog, config):
+    """Return which of a run's functions are compiled for a state."""
+    caplog.clear()
+    before = jax.config.jax_log_compiles
+    jax.config.update("jax_log_compiles", True)  # in every thread
+    try:
+        with caplog.at_level("WARNING"):
+            LiveRun.open(config).advance(17)
+    finally:
+        jax.config.update("jax_log_compiles", before)
+    parts = ("initial", "tangents", "limit", "advance")
+    logged = " ".join(r.getMessage() for r in caplog.records if r.getMessage().startswith("Compiling"))
+    return {name for name in parts if f"jit({name})" in logged}
+
+
 def test_a_changed_value_does_not_compile_again(caplog):
-    LiveRun.open(LiveConfig()).advance(2)
+    precompile()
     changed = LiveConfig(weight_std=1.1, bias_std=0.5, target="bump", points=13, ridge=0.1, step=0.3, seed=9)
-    with jax.log_compiles(), caplog.at_level("WARNING"):
-        run = LiveRun.open(changed)
-        run.advance(17)
-    compiled = [r.message for r in caplog.records if "Compiling" in r.message and "jit(" in r.message]
-    assert not [m for m in compiled if any(f"jit({n})" in m for n in ("start", "limit", "look", "advance"))], compiled
+    assert compiled_functions(caplog, changed) == set()
+    # Another width compiles the network anew, but not the limit, which knows no width.
+    assert compiled_functions(caplog, LiveConfig(width=8)) == {"initial", "tangents", "advance"}
+
+
+def test_the_opening_stays_that_of_step_zero():
+    run = LiveRun.open(LiveConfig())
+    before = run.opening
+    run.advance(5)
+    assert run.opening is before
+    assert (before.step, before.numbers["parameter_change"]) == (0, 0.0)
+    assert run.frame().step == 5
+
+
+def test_points_that_fill_up_do_not_matter():
+    x, y = tuple(np.linspace(-1, 1, 17)), tuple(np.sin(np.linspace(0, 3, 17)))
+    config = LiveConfig(width=16, target="own", x=x, y=y)
+    frame = measure(config, 30).frame
+    with jax.enable_x64(True):
+        net = Architecture(1, "erf", config.weight_std, config.bias_std).build(16, 1)
+        params = net.init(jax.random.key(0), (1,))
+        for _ in range(30):
+            gradient = jax.grad(
+                lambda p: 0.5 * jnp.sum((net.apply(p, np.array(x)[:, None])[:, 0] - jnp.array(y)) ** 2)
+            )(params)
+            params = jax.tree.map(lambda p, g: p - frame.numbers["learning_rate"] * g, params, gradient)
+        expected = np.asarray(net.apply(params, np.linspace(-1.5, 1.5, 161)[:, None])[:, 0])
+    np.testing.assert_allclose(frame.arrays["finite"], expected, atol=1e-6)
+    assert frame.arrays["ntk"].shape == (17, 17)
+    assert all(frame.arrays[f"modes_{name}"].shape == (17,) for name in ("finite", "linear", "infinite"))
 
 
 def test_states_are_clamped_with_a_reason():

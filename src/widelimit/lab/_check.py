@@ -15,6 +15,7 @@ from ._cell import Cells
 from ._page import render
 from ._serve import listen
 from ._static import FOLDER
+from ._worker import keep_compiled_code
 
 Say = Callable[[str], None]
 PACKAGES = ("widelimit", "jax", "starlette", "uvicorn", "websockets", "msgspec", "jinja2", "latex2mathml")
@@ -32,6 +33,7 @@ def check(host: str, port: int, say: Say) -> bool:
         *((f"witness {name}", _witness(name)) for name in witnesses.names()),
     ]
     failed = 0
+    keep_compiled_code()
     for name, run in checks:
         began = time.monotonic()
         try:

@@ -1,8 +1,8 @@
 """The lab without a server: one page with recorded runs, that opens from a file.
 
-Every script becomes a ``data:`` address in the import map, because a page that is opened from a file may not load modules from
-other files; styles and fonts lie beside the page. What the page would ask of a server, it finds recorded: the run of
-every preset, experiments, checks, and the texts that are shown after a commitment.
+Every script becomes a ``data:`` address in the import map, because a page that is opened from a file may not load
+modules from other files; styles and fonts lie beside the page. What the page would ask of a server, it finds recorded:
+the run of every preset, experiments, checks, and the texts that are shown after a commitment.
 """
 
 from __future__ import annotations
@@ -27,6 +27,7 @@ from ._page import page_data, render, sealed
 from ._protocol import Header, encode_frame
 from ._static import FOLDER, modules
 from ._tasks import names, seen
+from ._worker import keep_compiled_code
 from .parts import PARTS
 
 Progress = Callable[[float, float, str], None]
@@ -44,6 +45,7 @@ def export(folder: pathlib.Path, progress: Progress) -> None:
         If the folder cannot be written.
     """
     prepare_folder(folder)
+    keep_compiled_code()
     data = {**page_data(), "sealed": sealed(), "recorded": recorded(progress)}
     page = render(data, root="", imports=inlined())
     write_folder(folder, {"index.html": write_text(page), "static": _copy_static})

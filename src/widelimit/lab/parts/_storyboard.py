@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from typing import Any, Literal
 
 import msgspec
@@ -36,9 +37,9 @@ class Frame(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     @property
     def picture(self) -> Curves | None:
-        """The last panel of curves, for readers without scripts."""
+        """The last panel of curves, for readers without scripts; it is described by ``about``."""
         found = [panel for panel in self.recorded.steps[-1] if isinstance(panel, Curves)]
-        return found[-1] if found else None
+        return dataclasses.replace(found[-1], text=self.about) if found else None
 
 
 class Content(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

@@ -17,4 +17,5 @@ from ._measure import Recording as Recording
 from ._measure import measure as measure
 from ._measure import record as record
 from ._run import LiveRun as LiveRun
+from ._run import precompile as precompile
 from ._snippet import snippet as snippet

@@ -8,6 +8,7 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from ..._typing import Callable
 from ._network import Motion, Problem, Shape, advance, initial, limit, tangents
@@ -22,9 +23,9 @@ def compiled(shape: Shape, infinite: Shape, points: int, inputs: int) -> None:
     """
     with jax.enable_x64(True):
         one, zero = jnp.ones((), jnp.float64), jnp.zeros((), jnp.int64)
-        x, grid, column = (jnp.ones(size, jnp.float64) for size in ((points, 1), (inputs, 1), (points,)))
+        x, grid, column = (jnp.asarray(np.ones(size)) for size in ((points, 1), (inputs, 1), (points,)))
         like = jax.eval_shape(lambda: Shape.net(shape, one, one).init(jax.random.key(0), (1,)))
-        first = jax.tree.map(lambda leaf: jnp.ones(leaf.shape, leaf.dtype), like)
+        first = jax.tree.map(lambda leaf: np.ones(leaf.shape, leaf.dtype), like)
         problem = Problem(x, column, column, one, one, one, one, one, grid)
         motion = Motion(first, zero, one, one, jnp.zeros((), bool))
     jobs = [

@@ -54,7 +54,7 @@ class Shape(eqx.Module):
 
     def net(self, weight_std: Any, bias_std: Any) -> Serial:
         """Return the network, with scales that may be traced."""
-        net = Architecture(self.depth, self.activation, 1.0, 1.0, self.parameterization).build(self.width, 1)
+        net: Any = Architecture(self.depth, self.activation, 1.0, 1.0, self.parameterization).build(self.width, 1)
         dense = range(0, len(net.layers), 2)
         scales = [s for i in dense for s in (net.layers[i].weight_std, net.layers[i].bias_std)]
         return eqx.tree_at(
@@ -144,9 +144,7 @@ def limit(shape: Shape, problem: Problem) -> tuple[Array, Array, Array]:
 
 
 @functools.partial(jax.jit, static_argnums=0)
-def advance(
-    shape: Shape, problem: Problem, first: Params, motion: Motion, steps: Array
-) -> tuple[Motion, Look]:
+def advance(shape: Shape, problem: Problem, first: Params, motion: Motion, steps: Array) -> tuple[Motion, Look]:
     """Make at most ``steps`` gradient steps, and look; stop before the loss passes its bound or is no number."""
     net = shape.net(problem.weight_std, problem.bias_std)
     rates = shape.rates(net, first)

@@ -4,35 +4,89 @@ from ...regime import Regime, Rules
 from ...regime._numbers import Numbers
 from ...regime._verdict import classify
 from ._config import LiveConfig
+from ._frame import LivePhase
 
 RULES = Rules()
 
 
-def sentence(config: LiveConfig, numbers: dict[str, float | None], has_limit: bool) -> str:
-    """Return which regime this is so far, and why, with the numbers that say so."""
+NAMES = {"mean_field": "mean-field", "mup": "µP"}
+
+
+def sentence(config: LiveConfig, numbers: dict[str, float | None], phase: LivePhase, rank: int) -> str:
+    """Return which regime this is so far, and why, with the numbers that say so.
+
+    Parameters
+    ----------
+    config, numbers, phase
+        The state and what is seen.
+    rank
+        Of the infinite kernel on the training inputs.
+    """
     if numbers["step"] == 0:
-        return "Not trained yet: the network and its linearisation are the same function."
-    kernel, gap = _share(numbers["kernel_change"]), _share(numbers["gap"])
+        return f"Not trained yet: the network and its linearisation are the same function. {_ahead(config)}"
     if config.freeze and not numbers["diverged"]:
         return (
             "Frozen features: only the readout trains, the network is linear in it, and so it equals its linearisation "
-            f"(the kernel moved by {kernel}, the curves part by {gap} of what was learnt)."
-        )
-    start = {
-        Regime.DIVERGED: "Diverged, because the step is too large",
-        Regime.UNDETERMINED: "Too early to tell",
-        Regime.CATAPULT: "Catapult, since the loss first rose and training then found a smaller kernel",
-        Regime.FEATURE_LEARNING: "Feature learning",
-        Regime.KERNEL: "Kernel machine",
-        Regime.INTERMEDIATE: "In between",
-    }[_regime(numbers)]
-    apart = f"the network is {gap} of what it learnt away from its linearisation"
-    if numbers["linear_diverged"]:
-        apart = "its linearisation diverges at this step"
-    words = f"{start}: the kernel moved by {kernel}, and {apart}."
-    if not has_limit and not config.freeze:
+            f"(the kernel moved by {_share(numbers['kernel_change'])}, {_apart(numbers)})."
+        ) + _stopped(config, numbers, phase, rank)
+    found = _regime(numbers)
+    still = found is Regime.UNDETERMINED and phase is LivePhase.CONVERGED
+    start = "Nothing left to learn" if still else WORDS[found]
+    words = f"{start}: the kernel moved by {_share(numbers['kernel_change'])}, and {_apart(numbers)}"
+    words += _why(config, found, numbers) + "." + _stopped(config, numbers, phase, rank)
+    if config.parameterization in NAMES:
         words += " This parameterization has no kernel limit; the infinite curve is that of the NTK parameterization."
     return words
+
+
+WORDS = {
+    Regime.DIVERGED: "Diverged, because the step is too large",
+    Regime.UNDETERMINED: "Too early to tell",
+    Regime.CATAPULT: "Catapult, since the loss first rose and training then found a smaller kernel",
+    Regime.FEATURE_LEARNING: "Feature learning",
+    Regime.KERNEL: "Kernel machine",
+    Regime.INTERMEDIATE: "In between",
+}
+
+
+def _ahead(config: LiveConfig) -> str:
+    if config.step < 1:
+        return "At this step the linearisation is stable."
+    if config.step < 2:
+        return "At this step the linearisation diverges, and a wide network may catapult to a smaller kernel."
+    return "At this step even a wide network is expected to diverge."
+
+
+def _why(config: LiveConfig, found: Regime, numbers: dict[str, float | None]) -> str:
+    if found is Regime.CATAPULT:
+        rose = (numbers["loss_highest"] or 0.0) / (numbers["loss_start"] or 1.0)
+        now = f"the step is now {numbers['sharpness']:.2f} of the largest stable one"
+        return f"; the loss rose to {rose:.3g} times its start, and {now}"
+    if found is Regime.KERNEL:
+        return f", because at width {config.width} parameters had to move by just {_share(numbers['parameter_change'])}"
+    if found not in (Regime.FEATURE_LEARNING, Regime.INTERMEDIATE):
+        return ""
+    if config.parameterization in NAMES:
+        name = NAMES[config.parameterization]
+        return f", because in the {name} parameterization features move at every width, {config.width} included"
+    if (numbers["sharpness_start"] or 0.0) > 1:
+        return ", because the step is beyond what the linearisation bears"
+    moved = _share(numbers["parameter_change"])
+    return f", because at width {config.width} each unit has to move far: parameters by {moved}"
+
+
+def _apart(numbers: dict[str, float | None]) -> str:
+    gap = numbers["gap"]
+    if gap is None or (gap > 10 and (numbers["sharpness_start"] or 0.0) > 1):
+        return "its linearisation diverges at this step"
+    return f"the network is {_share(gap)} of what it learnt away from its linearisation"
+
+
+def _stopped(config: LiveConfig, numbers: dict[str, float | None], phase: LivePhase, rank: int) -> str:
+    mse = numbers["mse"] or 0.0
+    if phase is not LivePhase.CONVERGED or mse < 1e-4 or config.ridge > 0:
+        return ""
+    return f" It stops at a mean squared error of {mse:.3g}; the infinite kernel has rank {rank} on these points."
 
 
 def _regime(numbers: dict[str, float | None]) -> Regime:

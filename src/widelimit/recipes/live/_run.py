@@ -15,9 +15,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from ._compile import compiled
 from ._config import Change, LiveConfig, clamp
 from ._frame import Frame, LivePhase
-from ._compile import compiled
 from ._linear import ConstantKernel, variance
 from ._network import Look, Motion, Problem, Shape, advance, initial, limit, pad, tangents
 from ._regime import sentence
@@ -26,7 +26,7 @@ from ._targets import TARGETS, grid, training_points
 GROWTH = 0.04
 SECONDS_PER_FRAME = 0.035
 MOST_STEPS = 2_000_000
-BOUND = 1e4
+BOUND = 1e6
 LARGEST = 1e6
 FITTED, STILL = 1e-4, 1e-3
 
@@ -58,8 +58,9 @@ class LiveRun:
     def __init__(self, fixed: _Fixed, changes: tuple[Change, ...]) -> None:
         self._fixed = fixed
         self.changes = changes
-        self._per_step = 1e-4
-        self.rewind()
+        # Seconds that a frame takes by itself, and each step.
+        self._look, self._per_step = 0.01, 1e-4
+        self._opening = self._open(self.rewind())
 
     @staticmethod
     def open(config: LiveConfig) -> LiveRun:
@@ -88,8 +89,10 @@ class LiveRun:
     @property
     def opening(self) -> Frame:
         """The frame of step 0 with all that does not change."""
+        return self._opening
+
+    def _open(self, frame: Frame) -> Frame:
         fixed = self._fixed
-        frame = self.frame()
         arrays = {
             "grid": fixed.grid,
             "x": fixed.x,
@@ -124,12 +127,16 @@ class LiveRun:
             raise ValueError(f"steps is {steps}; expected a positive number of gradient steps.")
         began = time.perf_counter()
         frame = self._move(steps)
-        self._per_step = 0.5 * (self._per_step + (time.perf_counter() - began) / (steps + 1))
+        training = max(time.perf_counter() - began - self._look, 1e-6)
+        self._per_step = 0.5 * (self._per_step + training / steps)
         return frame
 
     def frame(self) -> Frame:
         """Return what is seen now."""
-        return self._move(0)
+        began = time.perf_counter()
+        frame = self._move(0)
+        self._look = time.perf_counter() - began
+        return frame
 
     def _move(self, steps: int) -> Frame:
         fixed = self._fixed
@@ -143,7 +150,14 @@ class LiveRun:
         arrays = _arrays(fixed, seen, step)
         numbers = _numbers(fixed, seen, arrays, step) | {"diverged": float(diverged), "loss_highest": highest}
         phase = _phase(fixed, numbers, speed, float(seen.moved), step, diverged)
-        return Frame(step, phase, numbers, _float32(arrays), sentence(fixed.config, numbers, fixed.has_limit))
+        return Frame(
+            step, phase, numbers, _float32(arrays), sentence(fixed.config, numbers, phase, fixed.infinite.rank)
+        )
+
+
+def precompile(config: LiveConfig = LiveConfig()) -> None:
+    """Compile what a state needs, so that its first frame comes at once; other values of it then need nothing more."""
+    LiveRun.open(config).advance(1)
 
 
 def _begin(config: LiveConfig) -> _Fixed:

@@ -19,8 +19,12 @@ export function number(value, digits = 3) {
 export const whole = (value) =>
   String(Math.round(value)).replace("-", "−").replace(/\B(?=(\d{3})+$)/g, "\u2009");
 
-/** A share as a percentage. */
-export const percent = (value) => (value === null || value === undefined ? "–" : `${number(100 * value)}\u202f%`);
+/** A share as a percentage; what is rounding error is said to be less than a millionth. */
+export function percent(share) {
+  if (share === null || share === undefined) return "–";
+  if (share !== 0 && Math.abs(share) < 1e-6) return "< 0.0001\u202f%";
+  return `${number(100 * share)}\u202f%`;
+}
 
 /** A number of a data table, with enough digits to be compared. */
 export const exact = (value) => (value === null || value === undefined ? "–" : String(Number(value.toPrecision(6))));

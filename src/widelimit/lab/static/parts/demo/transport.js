@@ -21,11 +21,12 @@ const TEXTS = {
 const QUIET = 600;
 
 const link = signal("connecting");
-source().then(({ status }) => effect(() => (link.value = status.value)));
+const said = signal("");
+source().then(({ status, words }) => effect(() => ((link.value = status.value), (said.value = words?.value ?? ""))));
 
 /** { name, text } of what is going on. */
 export const doing = computed(() => {
-  if (link.value !== "ready") return { name: link.value, text: TEXTS[link.value] };
+  if (link.value !== "ready") return { name: link.value, text: said.value || TEXTS[link.value] };
   const phase = run.value?.phase.value ?? { name: "connecting", text: TEXTS.connecting };
   return phase;
 });
