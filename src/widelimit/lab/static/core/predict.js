@@ -150,24 +150,11 @@ function watch(prediction, begun, now, stage) {
 async function points(prediction, given) {
   try {
     const config = { ...prediction.base, [prediction.control]: prediction.to };
-    const start = await (await connected()).task("measure", { config, steps: 0 }).result;
+    const start = await (await source()).task("measure", { config, steps: 0 }).result;
     given.value = [{ name: "training points", role: "data", mark: "points", x: list(start.arrays.x), y: list(start.arrays.y) }];
   } catch {
     given.value = [];
   }
-}
-
-// The source, once it is known whether it has a connection.
-async function connected() {
-  const from = await source();
-  if (from.status.value !== "connecting") return from;
-  return new Promise((resolve) => {
-    const stop = from.status.subscribe((now) => {
-      if (now === "connecting") return;
-      queueMicrotask(() => stop());
-      resolve(from);
-    });
-  });
 }
 
 const tell = (stage, text) => {
@@ -176,7 +163,7 @@ const tell = (stage, text) => {
 
 async function measure(prediction, say) {
   say("Committed. Connecting.");
-  const from = await connected();
+  const from = await source();
   const once = async (value, words) => {
     say(words);
     const config = { ...prediction.base, [prediction.control]: value };
