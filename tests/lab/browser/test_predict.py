@@ -165,7 +165,9 @@ def test_the_storyboard_keeps_still_where_motion_is_not_wanted(open_page, access
     expect(board.get_by_role("status")).to_contain_text("Choose one of the four first")
     board.get_by_role("radio", name="the kernel").check()
     board.get_by_role("button", name="Commit, then read").click()
-    expect(board.locator(".story-told").first).to_contain_text("You said the kernel; this frame was chosen for the function")
+    expect(board.locator(".story-told").first).to_contain_text(
+        "You said the kernel; this frame was chosen for the function"
+    )
     accessible(page, "#storyboard")
     page.reload()
     show(page, "storyboard")

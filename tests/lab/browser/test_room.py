@@ -1,10 +1,11 @@
-"""What a reader writes: kept in the browser alone, in two tabs, when storage is damaged, full, or the server is gone."""
+"""What a reader writes stays in the browser: in two tabs, with damaged or full storage, without a server."""
 
 import json
 
 import pytest
-from conftest import serving
 from playwright.sync_api import expect
+
+from conftest import serving
 
 SLOW = 60_000
 NOTES = "widelimit-lab/"
@@ -87,7 +88,10 @@ def test_a_full_storage_is_said_and_nothing_is_lost(open_page):
         ("no json", "The file is no JSON"),
         ('{"format": "other", "records": {}}', "was not exported by this page"),
         ('{"format": "widelimit-lab", "version": 9, "records": {}}', "of version 9; this page reads version 1"),
-        ('{"format": "widelimit-lab", "version": 1, "records": {"room/x": {"v": 1, "at": "?", "value": {}}}}', "damaged"),
+        (
+            '{"format": "widelimit-lab", "version": 1, "records": {"room/x": {"v": 1, "at": "?", "value": {}}}}',
+            "damaged",
+        ),
     ],
 )
 def test_a_file_that_is_no_export_changes_nothing(open_page, tmp_path, text, words):
@@ -155,7 +159,14 @@ def test_the_handoff_of_an_attached_state_carries_its_run(open_page):
     expect(room.get_by_label("Object")).to_have_value(key)
     room.get_by_text("Text to hand to a tutor").click()
     text = room.locator(".handoff pre")
-    for line in (f"Key: {key}", "Parameters: width=", "Seed: 0; step: ", "Metrics: ", "loss=", "one next action for me"):
+    for line in (
+        f"Key: {key}",
+        "Parameters: width=",
+        "Seed: 0; step: ",
+        "Metrics: ",
+        "loss=",
+        "one next action for me",
+    ):
         expect(text).to_contain_text(line)
 
 

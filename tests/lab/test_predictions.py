@@ -1,5 +1,6 @@
 """Content of the second pass: what is asked can be measured, and what is held back does not stand in the page."""
 
+import itertools
 import json
 import re
 
@@ -42,7 +43,7 @@ def test_choices_leave_no_gap_and_do_not_overlap():
             continue
         ends = sorted((one.get("low", -float("inf")), one.get("high", float("inf"))) for one in prediction["choices"])
         assert all(low < high for low, high in ends), key
-        assert all(first[1] == then[0] for first, then in zip(ends, ends[1:], strict=False)), key
+        assert all(first[1] == then[0] for first, then in itertools.pairwise(ends)), key
 
 
 @pytest.mark.parametrize(
