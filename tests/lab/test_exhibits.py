@@ -133,7 +133,7 @@ def test_the_catapult_follows_the_recursion_of_two_numbers(results):
         rate = share / kernel
         for measured, product in zip(loss.y, seen.y, strict=True):
             if measured is not None:
-                assert measured == pytest.approx(f**2 / 2, rel=0.02)
+                assert measured == pytest.approx(f**2 / 2, rel=0.02, abs=1e-6)
             if product is not None:
                 assert product == pytest.approx(rate * kernel, rel=1e-3)
             if f**2 / 2 > catapult.LARGEST_LOSS:

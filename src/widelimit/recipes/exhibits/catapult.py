@@ -8,7 +8,8 @@ gradient descent is exactly
           \lambda_{t+1} = \lambda_t + \frac{\eta f_t^2 x^2}{n}\,(\eta\lambda_t - 4).
 
 For :math:`\eta\lambda_0 < 2` the loss falls and the kernel stays (up to 1/n); between 2 and 4 the loss first grows to
-the order of the width, the kernel falls below :math:`2/\eta`, and the loss then falls; beyond 4 both grow without bound.
+the order of the width, the kernel falls below :math:`2/\eta`, and the loss then falls; beyond 4 both grow for
+ever.
 """
 
 from __future__ import annotations

@@ -161,8 +161,8 @@ def _against_depth(config: Config, correlations: dict[float, list[float]], criti
     ends = ", ".join(f"{found[-1]:.2f} at σw = {scale:g}" for scale, found in correlations.items())
     below = "all inputs become alike" if config.bias_std > 0 else "the signal itself dies out, without biases"
     text = (
-        f"After {config.depth} layers the correlation is {ends}. Below the critical scale {critical:.3f} {below}; above "
-        "it even close inputs are driven apart."
+        f"After {config.depth} layers the correlation is {ends}. Below the critical scale {critical:.3f} {below}; "
+        "above it even close inputs are driven apart."
     )
     return Curves(
         "Correlation of two inputs against depth", text, Axis("hidden layer"), Axis("correlation of two inputs"), series

@@ -2,8 +2,8 @@ r"""Without biases a ReLU network on numbers has a kernel of rank 2, however wid
 
 For :math:`f(x) = \sum_i v_i\,[w_i x + b_i]_+/\sqrt n` with all :math:`b_i = 0` every gradient is a combination of
 :math:`[x]_+` and :math:`[-x]_+`, so that what can be learnt are two half-lines; with one bias for each neuron the rank
-is full and the error falls. Both are kernel ridge regressions on :math:`\sin 3x`, with the kernel of the network and with
-that of its limit.
+is full and the error falls. Both are kernel ridge regressions on :math:`\sin 3x`, with the kernel of the network and
+with that of its limit.
 """
 
 from __future__ import annotations
