@@ -31,6 +31,9 @@ def limit(limits):
             resource.setrlimit(kind, (hard, hard))
         except (AttributeError, ValueError, OSError):
             missing.append(name)
+    # The number of processes of the superuser is not limited.
+    if os.name == "posix" and os.geteuid() == 0 and "NPROC" not in missing:
+        missing.append("NPROC")
     return missing
 
 

@@ -24,8 +24,10 @@ def test_a_prediction_comes_before_its_outcome_and_earns_the_edge(open_page):
     predict.get_by_role("button", name="Commit").click()
     expect(predict).to_contain_text("Your prediction was right", timeout=SLOW)
     expect(predict).to_contain_text("before")
+    show(page, "map")
     expect(page.locator(".map-standing")).to_have_attribute("data-state", "earned")
     page.reload()
+    show(page, "map")
     expect(page.locator(".map-standing")).to_have_attribute("data-state", "earned")
 
 
@@ -35,6 +37,7 @@ def test_being_shown_does_not_earn_the_edge(open_page):
     predict = page.locator("#demo .predict").first
     predict.get_by_role("button", name="Show me instead").click()
     expect(predict.get_by_role("button", name="Predict again")).to_be_visible(timeout=SLOW)
+    show(page, "map")
     expect(page.locator(".map-standing")).to_have_attribute("data-state", "locked")
 
 

@@ -92,6 +92,8 @@ def clamp(config: LiveConfig) -> tuple[LiveConfig, tuple[Change, ...]]:
         If a value is no number at all, or own points are missing, too many, unequally many or not finite.
     """
     changes: list[Change] = []
+    # A decoder may leave defaults to the class; what is returned has every field of its own.
+    config = dataclasses.replace(config)
     for name, (low, high) in RANGES.items():
         asked = getattr(config, name)
         if not math.isfinite(asked):
