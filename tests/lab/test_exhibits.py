@@ -6,15 +6,29 @@ import json
 import math
 import pkgutil
 
+import jax
 import msgspec
 import numpy as np
 import pytest
+import scipy.optimize
 
+import widelimit as wl
 from widelimit.recipes import exhibits
-from widelimit.recipes.exhibits import edge_of_chaos, ensemble_band, spectral_bias, two_moons, unit_circle, width_sweep
+from widelimit.recipes.exhibits import (
+    catapult,
+    edge_of_chaos,
+    ensemble_band,
+    rank_two_trap,
+    spectral_bias,
+    two_moons,
+    unit_circle,
+    width_sweep,
+)
 
 NAMES = [m.name for m in pkgutil.iter_modules(exhibits.__path__) if not m.name.startswith("_")]
 SMALL = {
+    "catapult": {"width": 512},
+    "rank_two_trap": {"widths": (64, 1024)},
     "edge_of_chaos": {"weight_stds": (0.8, 2.0), "depth": 12},
     "ensemble_band": {"networks": 30},
     "spectral_bias": {"width": 256, "steps": 300, "points": 16, "depth": 1, "frequencies": (1, 2, 4)},
@@ -84,6 +98,78 @@ def test_order_and_chaos_by_the_closed_form(results):
     assert exhibit.panels[0].series[0].y[-1] > math.cos(0.6) - 0.2 > exhibit.panels[0].series[1].y[-1]
 
 
+def test_the_depth_scale_is_that_of_the_correlations():
+    # Far from the edge: the distance of two inputs of an ordered network shrinks by χ in every layer.
+    found = edge_of_chaos.run(edge_of_chaos.Config(weight_stds=(0.5, 0.9), bias_std=0.4, depth=30))
+    for series, scale in zip(found.panels[0].series, (0.5, 0.9), strict=True):
+        left = 1 - np.array(series.y)
+        late = slice(8, 16)
+        slope = np.polyfit(np.arange(30)[late], np.log(left[late]), 1)[0]
+        assert number(found, f"scale_{scale}") == pytest.approx(-1 / slope, rel=0.01)
+
+
+@pytest.mark.parametrize(("activation", "bias"), [("erf", 0.2), ("tanh", 0.0)])
+def test_the_critical_scale_solves_its_equation(activation, bias):
+    found = edge_of_chaos.run(edge_of_chaos.Config(activation=activation, bias_std=bias, depth=2))
+    critical = number(found, "critical")
+    if bias == 0:
+        assert critical == pytest.approx(1.0, abs=1e-12)
+        return
+    # q = σ² 2/π asin(2q/(1+2q)) + b² and σ² (4/π) / √((1+2q)² − 4q²) = 1 (Williams 1997).
+    q = scipy.optimize.brentq(
+        lambda q: critical**2 * 2 / np.pi * np.arcsin(2 * q / (1 + 2 * q)) + bias**2 - q, 1e-9, 10, xtol=1e-14
+    )
+    assert critical**2 * 4 / np.pi / np.sqrt((1 + 2 * q) ** 2 - 4 * q**2) == pytest.approx(1, abs=1e-6)
+
+
+def test_the_catapult_follows_the_recursion_of_two_numbers(results):
+    # f' = f (1 − ηλ + η² f² / n), λ' = λ + η f² (ηλ − 4) / n, exact for this model at x = 1.
+    exhibit, width = results["catapult"], SMALL["catapult"]["width"]
+    losses, sharpness = exhibit.panels
+    for share, loss, seen in zip((1.5, 2.5, 3.5, 4.5), losses.series, sharpness.series, strict=False):
+        f = math.sqrt(2 * loss.y[0])
+        net = wl.serial(wl.Dense(width, 1.0, None), wl.Identity(), wl.Dense(1, 1.0, None))
+        kernel = sum(float(np.sum(leaf**2)) for leaf in jax.tree.leaves(net.init(jax.random.key(0), (1,)))) / width
+        rate = share / kernel
+        for measured, product in zip(loss.y, seen.y, strict=True):
+            if measured is not None:
+                assert measured == pytest.approx(f**2 / 2, rel=0.02, abs=1e-6)
+            if product is not None:
+                assert product == pytest.approx(rate * kernel, rel=1e-3)
+            if f**2 / 2 > catapult.LARGEST_LOSS:
+                break
+            f, kernel = (
+                f * (1 - rate * kernel + rate**2 * f**2 / width),
+                kernel + rate * f**2 / width * (rate * kernel - 4),
+            )
+
+
+def test_the_catapult_settles_only_within_its_band(results):
+    exhibit = results["catapult"]
+    assert number(exhibit, "kernel_1.5") == pytest.approx(1, abs=0.02)
+    assert number(exhibit, "peak_1.5") == 1
+    for share in (2.5, 3.5):
+        assert number(exhibit, f"kernel_{share}") * share < 2
+        assert number(exhibit, f"peak_{share}") > 10
+    assert number(exhibit, "peak_4.5") > 1e9
+    assert number(catapult.run(catapult.Config(width=4096)), "kernel_2.5") == pytest.approx(0.513, abs=0.02)
+
+
+def test_biases_free_the_network_from_two_half_lines(results):
+    exhibit = results["rank_two_trap"]
+    fits, spectra, errors = exhibit.panels
+    target, trapped, free, _ = fits.series
+    for series, key in ((trapped, "trap_1024"), (free, "free_1024")):
+        error = np.mean((np.array(series.y) - np.array(target.y)) ** 2)
+        assert number(exhibit, key) == pytest.approx(error, rel=1e-9)
+    assert number(exhibit, "trap_1024") == pytest.approx(0.169, abs=5e-4)
+    for half in (slice(0, 100), slice(101, 201)):
+        assert np.max(np.abs(np.diff(trapped.y[half], 2))) < 1e-12
+    assert sum(value is not None for value in spectra.series[0].y) == 2
+    assert number(exhibit, "free_1024") < number(exhibit, "free_64") < 0.01
+    assert errors.series[1].y == [number(exhibit, "free_64"), number(exhibit, "free_1024")]
+
+
 def test_low_frequencies_come_first(results):
     exhibit = results["spectral_bias"]
     values = [number(exhibit, f"eigenvalue_{k}") for k in SMALL["spectral_bias"]["frequencies"]]
@@ -106,7 +192,10 @@ def test_networks_lie_in_the_band(results):
     exhibit = results["ensemble_band"]
     band = exhibit.panels[0].series[0]
     assert np.all(np.array(band.low) <= np.array(band.high))
-    assert number(exhibit, "inside") > 0.85
+    assert number(exhibit, "low") < number(exhibit, "inside") < number(exhibit, "high")
+    narrow = ensemble_band.run(ensemble_band.Config(width=32, networks=30))
+    assert number(narrow, "inside") < number(narrow, "low")
+    assert "can be told from the limit" in narrow.sentence
 
 
 def test_moons_are_told_apart_and_doubt_grows_away_from_them(results):
@@ -126,6 +215,9 @@ def test_moons_are_told_apart_and_doubt_grows_away_from_them(results):
         (width_sweep, {"step": 1.5}),
         (width_sweep, {"target": "own"}),
         (edge_of_chaos, {"depth": 1000}),
+        (edge_of_chaos, {"angle": 0.0}),
+        (catapult, {"steps_times_kernel": (9.0,)}),
+        (rank_two_trap, {"bias_std": 0.0}),
         (spectral_bias, {"frequencies": (99,)}),
         (unit_circle, {"widths": (10000,)}),
         (ensemble_band, {"networks": 10000}),

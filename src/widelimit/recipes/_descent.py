@@ -63,10 +63,15 @@ class Descent(eqx.Module):
         """Return the function on a batch, (m,)."""
         return np.asarray(_outputs(self, params, x), np.float64)[:, 0]
 
+    def initial(self, x: Array) -> Array:
+        """Return the function at the start on a batch, (m, 1)."""
+        return _outputs(self, self.start, x)
+
     def tangent(self, optimizer: Any = None, ridge: float = 0.0) -> NetworkFlow:
         """Return the training of the linearisation at the start; gradient flow if ``optimizer`` is None."""
-        initial = functools.partial(_outputs, self, self.start)
-        return network_flow(self.kernel(), self.x, self.y, initial, optimizer=optimizer or GradientFlow(), ridge=ridge)
+        return network_flow(
+            self.kernel(), self.x, self.y, self.initial, optimizer=optimizer or GradientFlow(), ridge=ridge
+        )
 
     def linear(self, rate: float, steps: list[int], x: Array, ridge: float = 0.0) -> np.ndarray:
         """Return the linearisation's function on a batch after each number of gradient steps, (steps, m)."""

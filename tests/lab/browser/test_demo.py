@@ -341,7 +341,8 @@ def test_what_an_experiment_offers_its_recipe_knows(name):
         assert field.key in known
         assert field.value in [choice.value for choice in field.choices]
         for choice in field.choices:
-            config(**{field.key: type(getattr(config(), field.key))(float(choice.value))})
+            kind = type(getattr(config(), field.key))
+            config(**{field.key: choice.value if kind is str else kind(float(choice.value))})
 
 
 def test_an_experiment_runs_and_draws_what_it_found(still, picture):
