@@ -95,7 +95,8 @@ class _Layers:
         def excess(weight: float) -> float:
             return self.slope(weight, self.settle(jnp.asarray(weight), self.first(weight, 0.0))) - 1
 
-        return float(scipy.optimize.brentq(excess, LOWEST, HIGHEST, xtol=1e-9))
+        found: Any = scipy.optimize.brentq(excess, LOWEST, HIGHEST, xtol=1e-9)
+        return float(found)
 
 
 def run(config: Config, progress: Progress | None = None) -> Exhibit:

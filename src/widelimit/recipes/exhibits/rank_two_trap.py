@@ -17,7 +17,7 @@ from ...arch import Dense, Relu, Serial, serial
 from ...dynamics import network_flow
 from ...kernels import NTK, AbstractKernel
 from .._descent import Descent, descent
-from .._exhibit import Axis, Curves, Exhibit, Number, Series
+from .._exhibit import Axis, Curves, Exhibit, Number, Role, Series
 from ._common import Progress, plain, tell, within
 
 ZERO = 1e-6
@@ -144,6 +144,7 @@ def _spectra(fits: dict[bool, dict[str, _Fit]], width: str) -> Curves:
     order = [float(i + 1) for i in range(shown)]
     shares = {biased: fits[biased][width].eigenvalues[:shown] / fits[biased][width].eigenvalues[0] for biased in fits}
     third = max(float(shares[False][2]), 0.0)
+    kinds: tuple[tuple[bool, str, Role], ...] = ((False, "without biases", "neutral"), (True, "with biases", "finite"))
     below = f"{third:.0e}" if third > 0 else "zero"
     return Curves(
         f"Eigenvalues at width {width}",
@@ -153,7 +154,7 @@ def _spectra(fits: dict[bool, dict[str, _Fit]], width: str) -> Curves:
         Axis("share of the largest eigenvalue", "log"),
         [
             Series(name, role, order, [float(v) if v > ZERO else None for v in shares[biased]], mark="points")
-            for biased, name, role in ((False, "without biases", "neutral"), (True, "with biases", "finite"))
+            for biased, name, role in kinds
         ],
     )
 
