@@ -9,7 +9,7 @@ from .._descent import descent, relative
 from .._witness import Witness
 from ._common import network, points
 
-WIDTHS = (64, 256, 1024, 4096)
+WIDTHS = (64, 512, 4096)
 SEEDS = 24
 
 

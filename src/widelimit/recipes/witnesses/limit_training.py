@@ -10,7 +10,7 @@ from .._descent import descent, largest_step, relative
 from .._witness import Witness
 from ._common import network, points
 
-WIDTHS = (64, 256, 1024, 4096)
+WIDTHS = (64, 512, 4096)
 SEEDS = 6
 STEPS = 200
 
