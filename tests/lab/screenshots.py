@@ -5,9 +5,8 @@ import sys
 
 sys.path.insert(0, str(pathlib.Path(__file__).parent))
 
+from laboratory import CHROMIUM, FLAGS, serving
 from playwright.sync_api import expect, sync_playwright
-
-from conftest import CHROMIUM, FLAGS, serving
 
 FOLDER = pathlib.Path(__file__).parents[2] / "docs" / "images"
 SLOW = 60_000

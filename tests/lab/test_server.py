@@ -13,8 +13,8 @@ import numpy as np
 import pytest
 import websockets.exceptions
 from clients import Client, is_frame, is_phase
+from laboratory import serving
 
-from conftest import serving
 from widelimit.recipes.live import LiveConfig, measure
 
 

@@ -17,6 +17,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from typing import Any
 
 import msgspec
 
@@ -158,7 +159,7 @@ def kill(process: asyncio.subprocess.Process) -> None:
         os.killpg(process.pid, signal.SIGKILL)
 
 
-def _report(said: bytes) -> tuple[dict[str, str] | None, list[str]]:
+def _report(said: bytes) -> tuple[dict[str, Any] | None, list[str]]:
     found = []
     for text in said.decode("utf-8", "replace").splitlines():
         with contextlib.suppress(ValueError):

@@ -19,7 +19,7 @@ import msgspec
 
 from ..recipes._exhibit import Curves, Matrices, Number, Panel, Surface
 
-FOLDER = importlib.resources.files(__package__) / "recorded"
+FOLDER = importlib.resources.files("widelimit.lab") / "recorded"
 RECIPES = importlib.resources.files("widelimit.recipes") / "stories"
 PANELS: dict[str, type[Any]] = {"curves": Curves, "matrices": Matrices, "surface": Surface}
 SHARED = ("_setting.py",)

@@ -16,6 +16,9 @@ from ..recipes._exhibit import Axis, Curves, Series
 
 WIDTH, HEIGHT = 420, 300
 LEFT, RIGHT, TOP, BOTTOM = 46, 92, 12, 40
+LETTER = 5.6
+"""Width of a letter of a name, generously."""
+SUPERSCRIPT = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 
 
 class _Frame:
@@ -41,8 +44,10 @@ def curves(panel: Curves, key: str) -> markupsafe.Markup:
         parts += _series(series, frame)
     parts += _labels(panel.series, frame)
     body = "\n".join(parts)
+    longest = max((len(series.name) for series in panel.series if series.mark != "points"), default=0)
+    width = max(WIDTH, round(WIDTH - RIGHT + 12 + LETTER * longest))
     return markupsafe.Markup(
-        f'<svg class="static-chart" viewBox="0 0 {WIDTH} {HEIGHT}" role="img" aria-labelledby="{key}-title {key}-text">'
+        f'<svg class="static-chart" viewBox="0 0 {width} {HEIGHT}" role="img" aria-labelledby="{key}-title {key}-text">'
         f'<title id="{key}-title">{html.escape(panel.title)}</title>'
         f'<desc id="{key}-text">{html.escape(panel.text)}</desc>\n{body}\n</svg>'
     )
@@ -133,4 +138,8 @@ def _points(points: list[tuple[float, float]]) -> str:
 
 
 def _number(value: float) -> str:
+    if 1e3 <= abs(value) < 1e6:
+        return f"{value:.6g}".replace("-", "−")
+    if 0 < value < 1e-3 and math.log10(value).is_integer():
+        return "10" + f"{math.log10(value):.0f}".translate(SUPERSCRIPT)
     return f"{value:.3g}".replace("-", "−")

@@ -85,7 +85,7 @@ def test_ids_are_unique_and_there_is_one_h1(open_page):
 
 
 def test_a_stopped_server_is_told_and_what_is_written_is_kept(open_page, browser, tolerated):
-    from conftest import serving
+    from laboratory import serving
 
     tolerated.append("WebSocket|ERR_CONNECTION_REFUSED")
     with serving() as address:

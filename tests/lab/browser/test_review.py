@@ -65,7 +65,8 @@ def test_a_failed_check_says_so(open_page):
     show(page)
 
     def refuse(route):
-        route.fulfill(body=route.fetch().text().replace('{ name }', '{ name: "nothing" }'), content_type="text/javascript")
+        text = route.fetch().text().replace("{ name }", '{ name: "nothing" }')
+        route.fulfill(body=text, content_type="text/javascript")
 
     page.route(re.compile("core/check.js"), refuse)
     page.reload()

@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 
 from ...recipes._exhibit import Curves
-from .. import _recorded
+from .. import _prediction, _recorded
 from .._content import Part
 from .._objects import Item
 
@@ -41,6 +41,8 @@ class Content(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     caption: str
     cues: tuple[Cue, ...]
     verdict: str
+    prediction: dict[str, Any]
+    explanation: str
 
     def __post_init__(self) -> None:
         """Check that there are three objects or more, and that each is there."""
@@ -48,14 +50,17 @@ class Content(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             raise ValueError(f"cues has {len(self.cues)} entries; expected three or more")
         for cue in self.cues:
             assert cue.shown
+        _prediction.check(self.prediction, "inquiry")
 
     def items(self) -> tuple[Item, ...]:
         """Return nothing."""
         return ()
 
     def data(self) -> dict[str, Any]:
-        """Return the names of the cues."""
-        return {"question": self.question, "cues": [{"key": cue.key, "name": cue.name} for cue in self.cues]}
+        """Return the names of the cues, and the prediction without its explanation."""
+        prediction = {**self.prediction, "key": "inquiry", "why": "inquiry/why"}
+        cues = [{"key": cue.key, "name": cue.name} for cue in self.cues]
+        return {"question": self.question, "cues": cues, "prediction": prediction}
 
     def sealed(self) -> dict[str, Any]:
         """Return reasons for and against every cue."""
@@ -63,7 +68,7 @@ class Content(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             {"key": c.key, "name": c.name, "favour": c.favour, "against": c.against, "equation": c.equation}
             for c in self.cues
         ]
-        return {"reasons": {"cues": reasons, "verdict": self.verdict}}
+        return {"reasons": {"cues": reasons, "verdict": self.verdict}, "why": self.explanation}
 
 
 PART = Part("inquiry", Content)

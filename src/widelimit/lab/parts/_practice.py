@@ -6,6 +6,7 @@ from typing import Any, Literal
 
 import msgspec
 
+from .. import _prediction
 from .._content import Part
 from .._objects import Item
 
@@ -14,7 +15,7 @@ class Exercise(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """One exercise; ``prediction`` is an experiment for `Predict`, without its place."""
 
     key: str
-    kind: Literal["explain", "predict", "compute", "refute"]
+    kind: Literal["explain", "predict", "compute", "draw", "refute"]
     title: str
     task: str
     hints: tuple[str, str, str]
@@ -40,6 +41,8 @@ class Content(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             raise ValueError(f"exercises has {len(self.exercises)} entries; expected five or more")
         if not any(exercise.kind == "refute" for exercise in self.exercises):
             raise ValueError("exercises has no refutation; expected at least one of kind 'refute'")
+        for exercise in self.exercises:
+            _prediction.check(exercise.prediction, exercise.key)
 
     def items(self) -> tuple[Item, ...]:
         """Return nothing."""

@@ -11,13 +11,14 @@ from .._objects import Item, Kind
 
 
 class Guide(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """What the room proposes for a kind of object; ``{title}`` is the object's."""
+    """What the room proposes for a kind of object; ``{title}`` is the object's, ``inspect`` are objects to look at."""
 
     kind: Kind
     name: str
     question: str
     evidence: str
     resolve: str
+    inspect: tuple[str, ...]
 
 
 class Misconception(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

@@ -95,7 +95,7 @@ class _Layers:
         def excess(weight: float) -> float:
             return self.slope(weight, self.settle(jnp.asarray(weight), self.first(weight, 0.0))) - 1
 
-        return float(scipy.optimize.brentq(excess, LOWEST, HIGHEST, xtol=1e-9))
+        return float(scipy.optimize.root_scalar(excess, bracket=(LOWEST, HIGHEST), xtol=1e-9).root)
 
 
 def run(config: Config, progress: Progress | None = None) -> Exhibit:

@@ -1,6 +1,7 @@
 """What a story returns: panels to look at one step after the other, a caption for each, and the numbers in them."""
 
 import dataclasses
+from collections.abc import Sequence
 
 from .._exhibit import Number, Panel
 
@@ -22,6 +23,6 @@ class Story:
     """
 
     title: str
-    steps: list[list[Panel]]
+    steps: Sequence[Sequence[Panel]]
     captions: list[str]
     numbers: list[Number]

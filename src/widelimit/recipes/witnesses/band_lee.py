@@ -18,7 +18,7 @@ def run() -> Witness:
     frame = measure(config, STEPS).frame
     net = Architecture(config.depth, config.activation, config.weight_std, config.bias_std).build(config.width, 1)
     x = np.linspace(-1, 1, config.points)[:, None]
-    descent = GradientDescent(frame.numbers["learning_rate"])
+    descent = GradientDescent(frame.numbers["learning_rate"] or 0.0)
     with jax.enable_x64(True):
         expected = infinite_ensemble(net, x, np.sin(3 * x), optimizer=descent).at(
             STEPS, np.linspace(-1.5, 1.5, 161)[:, None]

@@ -14,7 +14,7 @@ from ._common import compare
 
 def run_program(file: str, changes: Mapping[str, str]) -> dict[str, np.ndarray]:
     """Run a program of this folder, with some of its lines changed, and return its names."""
-    text = (importlib.resources.files(__package__) / file).read_text(encoding="utf-8")
+    text = (importlib.resources.files("widelimit.recipes.witnesses") / file).read_text(encoding="utf-8")
     for old, new in changes.items():
         if text.count(old) != 1:
             raise ValueError(f"{file} does not have {old!r} once.")

@@ -1,5 +1,7 @@
 r"""The closed form solves the linear equation: :math:`f_0 + \Theta\,\Theta^{-1}(I-e^{-\Theta t})(y-f_0)`."""
 
+from typing import Any
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -20,7 +22,7 @@ def run() -> Witness:
     with jax.enable_x64(True):
         params = net.init(jax.random.key(0), (1,))
 
-        def start(inputs: jax.Array) -> jax.Array:
+        def start(inputs: Any) -> jax.Array:
             return net.apply(params, jnp.asarray(inputs))[:, 0]
 
         kernel = NTK(net)

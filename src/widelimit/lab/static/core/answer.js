@@ -6,9 +6,9 @@ import { Sketch } from "lab/core/sketch.js";
 
 const POINTS = 11;
 
-export function Answer({ prediction, value, onChange }) {
+export function Answer({ prediction, value, given, onChange }) {
   const Kind = { direction: Direction, choice: Choice, number: Number_, curve: Curve }[prediction.answer];
-  return html`<${Kind} prediction=${prediction} value=${value} onChange=${onChange} />`;
+  return html`<${Kind} prediction=${prediction} value=${value} given=${given} onChange=${onChange} />`;
 }
 
 /** The answer as it is recorded, or null if there is none yet. */
@@ -47,11 +47,11 @@ function Number_({ prediction, value, onChange }) {
   </label>`;
 }
 
-function Curve({ prediction, value, onChange }) {
+function Curve({ prediction, value, given, onChange }) {
   const [low, high] = prediction.domain ?? [-1.5, 1.5];
   const x = Array.from({ length: POINTS }, (_, i) => low + ((high - low) * i) / (POINTS - 1));
   const points = value ?? { x, y: x.map(() => 0) };
-  return html`<${Sketch} points=${points} range=${prediction.range} curves=${prediction.given ?? []} label="Draw the curve"
+  return html`<${Sketch} points=${points} range=${prediction.range} curves=${given} label="Draw the curve"
       onChange=${(y) => onChange({ x, y })} />
     <p class="predict-hint">Draw with the pointer. With the keyboard: left and right choose a point, up and down move it.</p>`;
 }

@@ -35,7 +35,10 @@ export function Predict({ prediction, onRecord, state, place }) {
   const begun = useRef(null);
   const committed = useRef(null);
 
+  const given = useSignal([]);
+
   useEffect(() => recall(prediction, result, stage), [prediction.key]);
+  useEffect(() => void (prediction.answer === "curve" && points(prediction, given)), [prediction.key]);
   useEffect(() => state?.subscribe((now) => watch(prediction, begun, now, stage)), [prediction.key, state]);
 
   const begin = () => (begun.current ??= state ? { ...state.peek() } : {});
@@ -85,7 +88,7 @@ export function Predict({ prediction, onRecord, state, place }) {
     <p class="predict-change">${changeWords(prediction)}</p>
     ${name !== "revealed" && html`<fieldset disabled=${!open}>
       <legend class="visually-hidden">Your prediction</legend>
-      <${Answer} prediction=${prediction} value=${answer.value} onChange=${change} />
+      <${Answer} prediction=${prediction} value=${answer.value} given=${given.value} onChange=${change} />
     </fieldset>`}
     ${open && html`<div class="buttons">
       <button class="button primary" type="submit">Commit</button>
@@ -141,6 +144,17 @@ function watch(prediction, begun, now, stage) {
   const control = prediction.control.replaceAll("_", " ");
   const words = others.map((key) => key.replaceAll("_", " ")).join(" and ");
   stage.value = { name: "void", text: `This prediction is void: you changed ${words}. It is about ${control} alone, and with two changes nobody can say which one did it. Answer again to start over.` };
+}
+
+// To draw a curve one sees the training points; they are part of the question, not of its outcome.
+async function points(prediction, given) {
+  try {
+    const config = { ...prediction.base, [prediction.control]: prediction.to };
+    const start = await (await source()).task("measure", { config, steps: 0 }).result;
+    given.value = [{ name: "training points", role: "data", mark: "points", x: list(start.arrays.x), y: list(start.arrays.y) }];
+  } catch {
+    given.value = [];
+  }
 }
 
 const tell = (stage, text) => {

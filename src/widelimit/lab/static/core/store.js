@@ -146,7 +146,8 @@ function setAside(name, text) {
     storage.setItem(PREFIX + name, text);
   }
   const words = `What was kept as “${name}” is damaged and cannot be read. It was set aside, not deleted; an export contains it.`;
-  if (!troubles.peek().includes(words)) troubles.value = [...troubles.peek(), words];
+  // Later, because records are also read while signals are computed, which may change none.
+  queueMicrotask(() => troubles.peek().includes(words) || (troubles.value = [...troubles.peek(), words]));
 }
 
 function put(name, one) {

@@ -1,10 +1,11 @@
 // The desk: pick an object, an open question, one note, one next action, and a text to hand to a tutor.
 
 import { html, render } from "htm/preact";
-import { computed, signal } from "@preact/signals";
+import { computed, signal, useSignal } from "@preact/signals";
 import { subject } from "lab/core/ask.js";
+import { linkTo } from "lab/core/links.js";
 import { page } from "lab/core/page.js";
-import { names, read, remove, subscribe, write } from "lab/core/store.js";
+import { names, read, remove, status, subscribe, write } from "lab/core/store.js";
 import { Keeping } from "lab/parts/room/keeping.js";
 import { handoff } from "lab/parts/room/handoff.js";
 
@@ -32,32 +33,35 @@ function Desk({ data, objects, changed }) {
   const object = objects.value[key];
   const guide = data.guides[object.kind];
   const kept = (changed.value, read(FOLDER + key)) ?? {};
-  const question = kept.question ?? guide.question.replace("{title}", object.title);
+  const misconception = data.misconceptions[key];
+  const text = (field) => String(kept[field] ?? guide[field]?.replace("{title}", object.title) ?? "");
   const keep = (field) => (event) => write(FOLDER + key, { ...read(FOLDER + key), [field]: event.target.value });
   const forget = () => confirm(`Delete what you wrote about “${object.title}”?`) && remove(FOLDER + key);
+  const inspect = [misconception?.state, ...guide.inspect].filter((one) => one && one !== key && one in page.objects);
+  const field = (name, label, rows) => html`<${Field} key=${name + key} label=${label} rows=${rows} value=${text(name)} onInput=${keep(name)} />`;
   return html`
     <div class="desk">
       <label class="desk-pick">Object
         <select value=${key} onChange=${(event) => (subject.value = event.target.value)}>
           ${kinds(objects.value).map(
             ([kind, list]) => html`<optgroup label=${data.guides[kind].name}>
-              ${list.map(([k, one]) => html`<option value=${k}>${one.title}${read(FOLDER + k) ? " •" : ""}</option>`)}
+              ${list.map(([k, one]) => html`<option value=${k} selected=${k === key}>${one.title}${read(FOLDER + k) ? " •" : ""}</option>`)}
             </optgroup>`,
           )}
         </select>
       </label>
-      <p class="note">${guide.name}, <code>${key}</code>. <a class="object-link" href=${`#${object.anchor}`}>Go to it</a></p>
-      <${Field} key=${`q${key}`} label="Open question" value=${question} onInput=${keep("question")} />
-      <dl class="desk-guide">
-        <div><dt>Evidence to inspect</dt><dd>${guide.evidence}</dd></div>
-        <div><dt>What would resolve it</dt><dd>${guide.resolve}</dd></div>
-      </dl>
-      <${Field} key=${`n${key}`} label="Note" rows="4" value=${kept.note ?? ""} onInput=${keep("note")} />
-      <${Field} key=${`a${key}`} label="Next action" value=${kept.action ?? ""} onInput=${keep("action")} />
-      <p class="desk-actions">
+      <p class="desk-which">${guide.name}, <code>${key}</code>. <a class="object-link" href=${`#${object.anchor}`}>Go to it</a></p>
+      ${field("question", "Open question")}
+      ${field("evidence", "Evidence to inspect")}
+      <p class="desk-links">${inspect.map((one) => html`<a class="object-link" data-key=${one} href=${linkTo(one)}>${page.objects[one].title}</a>`)}</p>
+      ${field("resolve", "What would resolve it")}
+      ${field("note", "Note", 4)}
+      ${field("action", "Next action")}
+      <div class="desk-actions">
+        <p class="status" role="status" data-state=${status.value.state}>${status.value.text}</p>
         <button class="button quiet" type="button" disabled=${!Object.keys(kept).length} onClick=${forget}>Delete this note</button>
-      </p>
-      <${Handoff} text=${handoff({ key, object, guide, question, kept, tutor: data.tutor, misconception: data.misconceptions[key] })} />
+      </div>
+      <${Handoff} text=${handoff({ key, object, guide, inspect, text, tutor: data.tutor, misconception })} />
       <${Keeping} />
     </div>
   `;
@@ -68,16 +72,19 @@ function Field({ label, value, onInput, rows = 2 }) {
 }
 
 function Handoff({ text }) {
-  const copy = async (event) => {
-    const button = event.target;
-    await navigator.clipboard.writeText(text);
-    button.textContent = "Copied";
-    setTimeout(() => (button.textContent = "Copy"), 2000);
+  const said = useSignal("");
+  const copy = async () => {
+    try {
+      await navigator.clipboard.writeText(text);
+      said.value = "Copied.";
+    } catch {
+      said.value = "The browser does not allow copying; select the text instead.";
+    }
   };
   return html`
     <details class="details handoff"><summary>Text to hand to a tutor</summary>
-      <pre tabindex="0" aria-label="Text to hand to a tutor">${text}</pre>
-      <button class="button" type="button" onClick=${copy}>Copy</button>
+      <pre tabindex="0" role="region" aria-label="Text to hand to a tutor">${text}</pre>
+      <div class="buttons"><button class="button" type="button" onClick=${copy}>Copy</button><span role="status">${said.value}</span></div>
     </details>
   `;
 }

@@ -2,19 +2,21 @@
 
 import { page } from "lab/core/page.js";
 
-export function handoff({ key, object, guide, question, kept, tutor, misconception }) {
+export function handoff({ key, object, guide, inspect, text, tutor, misconception }) {
+  const config = object.config ?? page.parts.demo.presets[key]?.config;
   const lines = [
     `Object: ${object.title} (${guide.name.toLowerCase()})`,
     `Key: ${key}`,
     `Context: ${page.parts.shell.title}; part “${object.part}”.`,
     `Anchor: #${object.anchor}`,
     ...(misconception ? [`It is a misconception: ${misconception.but.replaceAll("*", "")}`, `Refuted by: ${misconception.state}`] : []),
-    ...(object.config ? state(object) : []),
-    `Open question: ${question}`,
-    `Evidence: ${guide.evidence}`,
-    `What would resolve it: ${guide.resolve}`,
-    ...(kept.note ? [`My note: ${kept.note}`] : []),
-    ...(kept.action ? [`My next action: ${kept.action}`] : []),
+    ...(config ? state({ ...object, config }) : []),
+    `Open question: ${text("question")}`,
+    `Evidence: ${text("evidence")}`,
+    ...inspect.map((one) => `- ${page.objects[one].title} (${one}, #${page.objects[one].anchor})`),
+    `What would resolve it: ${text("resolve")}`,
+    ...(text("note") ? [`My note: ${text("note")}`] : []),
+    ...(text("action") ? [`My next action: ${text("action")}`] : []),
     "",
     tutor,
   ];
@@ -26,8 +28,8 @@ function state({ config, step, numbers, sentence }) {
   const metrics = Object.entries(numbers ?? {}).filter(([, value]) => value !== null);
   return [
     `Parameters: ${listed.join(", ")}`,
-    `Seed: ${config.seed}; step: ${step}`,
-    `Metrics: ${metrics.map(([name, value]) => `${name}=${Number(value).toPrecision(4)}`).join(", ")}`,
-    `Regime: ${sentence ?? ""}`,
+    `Seed: ${config.seed}; ${step === undefined ? "not run yet (attach the state in the demo to carry its metrics)" : `step: ${step}`}`,
+    ...(metrics.length ? [`Metrics: ${metrics.map(([name, value]) => `${name}=${Number(value).toPrecision(4)}`).join(", ")}`] : []),
+    ...(sentence ? [`Regime: ${sentence}`] : []),
   ];
 }

@@ -2,7 +2,7 @@
 
 import { html } from "htm/preact";
 import { useSignal } from "@preact/signals";
-import { exported, merge, removeAll, status, troubles } from "lab/core/store.js";
+import { exported, merge, removeAll, troubles } from "lab/core/store.js";
 
 export function Keeping() {
   const said = useSignal("");
@@ -11,7 +11,7 @@ export function Keeping() {
     link.href = URL.createObjectURL(new Blob([exported()], { type: "application/json" }));
     link.download = "widelimit-lab-notes.json";
     link.click();
-    URL.revokeObjectURL(link.href);
+    setTimeout(() => URL.revokeObjectURL(link.href), 60_000);
     said.value = "Exported.";
   };
   const bring = async (event) => {
@@ -31,8 +31,9 @@ export function Keeping() {
   };
   return html`
     <div class="keeping">
-      <p class="note" role="status" data-state=${status.value.state}>${status.value.text} ${said.value}</p>
-      ${troubles.value.map((text) => html`<p class="error">${text}</p>`)}
+      <p class="keeping-words">Everything that this page keeps in this browser: notes, predictions, answers, states.</p>
+      <p class="keeping-words" role="status">${said.value}</p>
+      ${troubles.value.map((text) => html`<p class="error" role="alert">${text}</p>`)}
       <div class="buttons">
         <button class="button quiet" type="button" onClick=${save}>Export</button>
         <label class="button quiet">Import<input class="visually-hidden" type="file" accept="application/json,.json" onChange=${bring} /></label>
