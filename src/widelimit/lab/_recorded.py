@@ -22,6 +22,7 @@ from ..recipes._exhibit import Curves, Matrices, Number, Panel, Surface
 FOLDER = importlib.resources.files("widelimit.lab") / "recorded"
 RECIPES = importlib.resources.files("widelimit.recipes") / "stories"
 PANELS: dict[str, type[Any]] = {"curves": Curves, "matrices": Matrices, "surface": Surface}
+SHARED = ("_setting.py",)
 DIGITS = 6
 
 
@@ -42,7 +43,7 @@ class Recorded:
     version
         Of the library that computed it.
     hash
-        SHA-256 over configuration, source of the recipe, and values.
+        SHA-256 over configuration, source of the recipe and of what recipes share, and values.
     config
         What the recipe was asked.
     """
@@ -74,7 +75,7 @@ def load(name: str) -> Recorded:
     Raises
     ------
     ValueError
-        If there is none of this name, it is damaged, or its hash fits neither its values nor its recipe.
+        If there is none of this name, it is damaged, or its hash does not fit its values and its recipe.
     """
     file = FOLDER / f"{name}.json"
     if not file.is_file():
@@ -104,7 +105,7 @@ _REMEDY = "Write it anew with 'python -m widelimit.lab.record'."
 
 def digest(values: dict[str, Any]) -> str:
     """Return the hash of an artefact given as plain values."""
-    source = (RECIPES / f"{values['name']}.py").read_text(encoding="utf-8")
+    source = [(RECIPES / file).read_text(encoding="utf-8") for file in (f"{values['name']}.py", *SHARED)]
     hashed = {key: value for key, value in values.items() if key not in ("hash", "version")}
     text = json.dumps({**hashed, "source": source}, sort_keys=True, allow_nan=False)
     return hashlib.sha256(text.encode()).hexdigest()

@@ -21,6 +21,7 @@ from .._exhibit import Axis, Curves, Exhibit, Number, Role, Series
 from ._common import Progress, plain, tell, within
 
 ZERO = 1e-6
+SHOWN = 12
 
 
 @dataclasses.dataclass(frozen=True)
@@ -140,22 +141,20 @@ def _functions(grid: np.ndarray, x: np.ndarray, fits: dict[bool, dict[str, _Fit]
 
 
 def _spectra(fits: dict[bool, dict[str, _Fit]], width: str) -> Curves:
-    shown = 12
-    order = [float(i + 1) for i in range(shown)]
-    shares = {biased: fits[biased][width].eigenvalues[:shown] / fits[biased][width].eigenvalues[0] for biased in fits}
-    third = max(float(shares[False][2]), 0.0)
-    kinds: tuple[tuple[bool, str, Role], ...] = ((False, "without biases", "neutral"), (True, "with biases", "finite"))
-    below = f"{third:.0e}" if third > 0 else "zero"
+    trap, free = (fits[biased][width].eigenvalues for biased in (False, True))
+
+    def shares(name: str, role: Role, values: np.ndarray) -> Series:
+        order = [float(i + 1) for i in range(min(SHOWN, len(values)))]
+        found = [float(v / values[0]) for v in values[:SHOWN]]
+        return Series(name, role, order, [v if v > ZERO else None for v in found], mark="points")
+
     return Curves(
         f"Eigenvalues at width {width}",
-        f"Eigenvalues of the kernel as shares of the largest. Without biases the third is {below}, with biases "
-        f"{shares[True][2]:.2g}; what is below {ZERO:g} is rounding and not drawn.",
+        f"Eigenvalues of the kernel as shares of the largest. Without biases there are two, with biases the third is "
+        f"{free[2] / free[0]:.2g} of the first; what is below {ZERO:g} is rounding and not drawn.",
         Axis("order of the eigenvalue"),
         Axis("share of the largest eigenvalue", "log"),
-        [
-            Series(name, role, order, [float(v) if v > ZERO else None for v in shares[biased]], mark="points")
-            for biased, name, role in kinds
-        ],
+        [shares("without biases", "neutral", trap), shares("with biases", "finite", free)],
     )
 
 

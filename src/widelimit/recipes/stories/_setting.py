@@ -81,3 +81,8 @@ def span(*values: Any, margin: float = 0.08) -> tuple[float, float]:
 def rms(values: np.ndarray) -> float:
     """Return the root mean square."""
     return float(np.sqrt(np.mean(np.square(values))))
+
+
+def percent(share: float) -> str:
+    """Return a share in percent with two significant digits."""
+    return f"{100 * share:.2g}%"

@@ -20,7 +20,7 @@ import numpy as np
 from ...empirical import linearize
 from .._descent import distance, largest_step
 from .._exhibit import Axis, Curves, Number, Series
-from ._setting import INPUT, Setting, rms, span
+from ._setting import INPUT, Setting, percent, rms, span
 from ._story import Story
 
 TITLE = "Little movement, so the tangent plane is enough"
@@ -58,7 +58,7 @@ def run(config: Config) -> Story:
 
     def function(width: int, i: int) -> Curves:
         one = looks[width][0]
-        numbers = f"{config.learnt[i]:.0%} learnt: parameters moved {one.moved[i]:.1%}, gap {one.gap[i]:.1%}."
+        numbers = f"{config.learnt[i]:.0%} learnt: parameters moved {percent(one.moved[i])}, gap {percent(one.gap[i])}."
         return Curves(
             f"Width {width}",
             f"Width {width}, {numbers} Curves: the initial function, the trained network, its tangent plane, "
@@ -81,7 +81,7 @@ def run(config: Config) -> Story:
         here = [(float(moved[w][i]), float(gap[w][i])) for w in config.widths]
         series.append(Series("now", "neutral", [a for a, _ in here], [b for _, b in here], mark="points"))
         listed = "; ".join(
-            f"width {w}: moved {a:.1%}, gap {b:.1%}" for w, (a, b) in zip(config.widths, here, strict=True)
+            f"width {w}: moved {percent(a)}, gap {percent(b)}" for w, (a, b) in zip(config.widths, here, strict=True)
         )
         return Curves(
             "How far it moved, how far it left the plane",
@@ -102,9 +102,9 @@ def run(config: Config) -> Story:
     first, last = config.widths[0], config.widths[-1]
     steps = [[function(first, i), function(last, i), distances(i)] for i in range(len(config.learnt))]
     captions = [
-        f"With {share:.0%} of the residual learnt, networks of width {first} have moved {moved[first][i]:.1%} and are "
-        f"{gap[first][i]:.1%} off their tangent planes; networks of width {last} have moved {moved[last][i]:.1%} and "
-        f"are {gap[last][i]:.1%} off."
+        f"With {share:.0%} of the residual learnt, networks of width {first} have moved {percent(moved[first][i])} and "
+        f"are {percent(gap[first][i])} off their tangent planes; networks of width {last} have moved "
+        f"{percent(moved[last][i])} and are {percent(gap[last][i])} off."
         for i, share in enumerate(config.learnt)
     ]
     return Story(TITLE, steps, captions, _numbers(config, moved, gap))

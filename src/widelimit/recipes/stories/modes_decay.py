@@ -51,7 +51,7 @@ def run(config: Config) -> Story:
                     f"limit {i + 1}",
                     "infinite",
                     [float(k) for k in every],
-                    [max(float(size[0][i] * (1 - rate * values[i]) ** k), low) for k in every],
+                    [_above(float(size[0][i] * (1 - rate * values[i]) ** k), low) for k in every],
                     mark="dashed",
                 ),
             )
@@ -83,3 +83,7 @@ def run(config: Config) -> Story:
             for i in range(config.modes)
         ]
     return Story("Modes decay exponentially", steps, captions, numbers)
+
+
+def _above(value: float, low: float) -> float | None:
+    return value if value >= low else None

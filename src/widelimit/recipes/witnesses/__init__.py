@@ -7,6 +7,7 @@ import pkgutil
 
 from .._witness import Witness
 
+SHARED = ("_common.py",)
 ALSO_READ = {"code_kernel_cell": ("_kernel_cell.py", "_library_twin.py"), "code_trap": ("_kernel_cell.py",)}
 
 
@@ -29,8 +30,8 @@ def run(name: str) -> Witness:
 
 
 def witness_hash(name: str) -> str:
-    """Return the SHA-256 of a witness' source and of the programs it runs."""
+    """Return the SHA-256 of a witness' source, of what witnesses share, and of the programs it runs."""
     folder, digest = importlib.resources.files(__name__), hashlib.sha256()
-    for file in (f"{name}.py", *ALSO_READ.get(name, ())):
+    for file in (f"{name}.py", *SHARED, *ALSO_READ.get(name, ())):
         digest.update((folder / file).read_bytes())
     return digest.hexdigest()

@@ -4,7 +4,8 @@ import { html } from "htm/preact";
 import { signal } from "@preact/signals";
 import { source } from "lab/core/source.js";
 
-const short = (value) => (Math.abs(value) >= 1e-3 && Math.abs(value) < 1e4 ? Number(value.toPrecision(4)).toString() : value.toExponential(1));
+const usual = (value) => value === 0 || (Math.abs(value) >= 1e-3 && Math.abs(value) < 1e4);
+const short = (value) => (usual(value) ? Number(value.toPrecision(4)).toString() : value.toExponential(1));
 
 /** The state of one witness: "idle", "running", "done" or "failed". Several controls of one witness share it. */
 const states = new Map();
@@ -43,7 +44,7 @@ function answer(state) {
   if (state.phase === "running") return html`<span class="note">Computing both sides …</span>`;
   if (state.phase === "failed") return html`<span class="error">${state.text}</span>`;
   const w = state.value;
-  const verdict = w.passed ? "passed" : "failed";
+  const verdict = verdictOf(w);
   const relation = w.counter ? "must exceed" : "tolerance";
   return html`
     <p class="check-verdict" data-passed=${w.passed}><strong class=${w.passed ? "good" : "bad"}>${verdict}</strong> ${w.statement}</p>
@@ -55,4 +56,10 @@ function answer(state) {
       <div><dt>seconds</dt><dd>${state.seconds.toFixed(1)}</dd></div>
     </dl>
   `;
+}
+
+/** A counter-witness passes where the claim fails. */
+function verdictOf(w) {
+  if (w.counter) return w.passed ? "the claim fails here, as it must" : "the claim does not fail here";
+  return w.passed ? "passed" : "failed";
 }

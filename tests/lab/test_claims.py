@@ -1,0 +1,90 @@
+"""The claim review as the server writes it: it reads without scripts, and a changed witness asks for a new review."""
+
+import re
+
+import msgspec
+import pytest
+
+from widelimit.lab import _content, _page
+from widelimit.lab.parts import PARTS
+from widelimit.recipes import witnesses
+
+(PART,) = (part for part in PARTS if part.key == "review")
+
+
+@pytest.fixture(scope="module")
+def review():
+    return _content.load(PART)
+
+
+def written(**changes):
+    """Return the review as HTML, with other words in the place of its own."""
+    env = _page.environment()
+    content = {**env.globals["content"], "review": msgspec.structs.replace(_content.load(PART), **changes)}
+    html = env.get_template(PART.template).render(content=content)
+    return html, re.sub(r"\s+", " ", re.sub(r"<[^>]+>", " ", html))
+
+
+def test_all_of_it_reads_without_scripts(review):
+    html, text = written()
+    for words in (review.lead, review.silent_title, review.silent_lead, *review.silent, *review.disclaimers):
+        assert words in text
+    for evidence in review.evidence:
+        assert evidence.title in text
+        assert html.count(f'data-witness="{evidence.name}"') == 1
+    for key in {*(claim.key for claim in review.claims), *(support.key for support in review.supports)}:
+        assert f'data-key="{key}"' in html
+
+
+def test_what_it_does_not_certify_names_each_limit(review):
+    words = " ".join(review.silent).lower()
+    for limit in ("finite width", "architecture", "parameterization", "loss", "optimiser", "generalises"):
+        assert limit in words
+
+
+def test_every_witness_has_an_object_and_every_equation_a_witness(review):
+    objects = _page.objects()
+    equations = {key for key, item in objects.items() if item.kind == "equation"}
+    assert equations <= {evidence.key for evidence in review.evidence if evidence.kind == "equation"}
+    assert all(evidence.key in objects for evidence in review.evidence)
+    assert {evidence.kind for evidence in review.evidence} == {"equation", "code", "demo"}
+
+
+def test_counter_witnesses_stand_apart(review):
+    html, _ = written()
+    apart = html[html.index('class="witnesses counter"') :]
+    for evidence in review.evidence:
+        assert (f'data-name="{evidence.name}"' in apart) is evidence.counter
+        assert evidence.counter is evidence.name.startswith("counter_")
+
+
+def test_a_changed_witness_asks_for_a_new_review(review, monkeypatch):
+    assert review.changed not in written()[1]
+    real = witnesses.witness_hash
+    monkeypatch.setattr(witnesses, "witness_hash", lambda name: "0" * 64 if name == "eq_ode" else real(name))
+    html, _ = written()
+    asked = re.findall(r'<li class="witness" data-name="(\w+)">(.*?)</li>', html, re.DOTALL)
+    assert [name for name, inner in asked if review.changed in inner] == ["eq_ode"]
+
+
+@pytest.mark.parametrize("shared", ["_common.py", "_kernel_cell.py"])
+def test_the_hash_of_a_witness_covers_what_it_reads(shared, tmp_path, monkeypatch):
+    folder = witnesses.importlib.resources.files(witnesses.__name__)
+    for file in folder.iterdir():
+        if file.name.endswith(".py"):
+            (tmp_path / file.name).write_bytes(file.read_bytes())
+    before = witnesses.witness_hash("code_trap")
+    monkeypatch.setattr(witnesses.importlib.resources, "files", lambda _: tmp_path)
+    assert witnesses.witness_hash("code_trap") == before
+    (tmp_path / shared).write_text("changed")
+    assert witnesses.witness_hash("code_trap") != before
+
+
+def test_a_witness_that_is_not_listed_is_refused(review):
+    fewer = msgspec.to_builtins(review)
+    fewer["evidence"] = fewer["evidence"][1:]
+    with pytest.raises(msgspec.ValidationError, match="'eq_ntk' is either unknown or not listed"):
+        msgspec.convert(fewer, PART.record)
+    fewer["evidence"] = [one for one in msgspec.to_builtins(review)["evidence"] if not one["counter"]]
+    with pytest.raises(msgspec.ValidationError, match="not listed"):
+        msgspec.convert(fewer, PART.record)
