@@ -1,11 +1,14 @@
-# Two commands for a fresh machine that has Python and pip: `make race` and `make test`.
+# Two commands for a fresh machine that has Python and pip: `make lab` and `make test`.
 
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 WORKERS ?= 2
 
-.PHONY: race test check clean
+.PHONY: lab race test check clean
+
+lab: $(VENV)/.installed-run  ## Install, start the lab, and open it in the browser (or print its address)
+	$(BIN)/widelimit lab
 
 race: $(VENV)/.installed-run  ## Install, and run the main job on real data
 	$(BIN)/widelimit race --data digits --depth 2 --widths 32,128,512,2048 --seeds 5 --out race-digits
@@ -22,7 +25,7 @@ clean:
 	rm -rf $(VENV) race-digits
 
 $(VENV)/.installed-run: pyproject.toml | $(VENV)/bin/python
-	$(BIN)/pip install --quiet -e '.[sklearn]'
+	$(BIN)/pip install --quiet -e '.[lab,sklearn]'
 	@touch $@
 
 $(VENV)/.installed-dev: pyproject.toml | $(VENV)/bin/python

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from . import _machine, _peer, _table, empirical, krylov
+from . import _machine, _peer, _table, empirical, krylov, lab
 
 app = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False, help=__doc__)
 Out = Annotated[pathlib.Path | None, typer.Option(help="Append the records to this file, one JSON object a line.")]
@@ -68,6 +68,16 @@ def krylov_command(
     _emit(records, out, json)
     if not json:
         krylov.report(records)
+
+
+@app.command(name="lab")
+def lab_command(cores: Cores = None, out: Out = None, json: Json = False) -> None:
+    """Time what a reader of the lab waits for."""
+    _confine(cores)
+    records = lab.run()
+    _emit(records, out, json)
+    if not json:
+        lab.report(records)
 
 
 def _confine(cores: str | None) -> None:

@@ -73,7 +73,7 @@ def test_commands_and_targets_of_the_readme_exist():
         content for _, language, content in blocks((ROOT / "README.md").read_text()) if language == "console"
     )
     targets = re.findall(r"^make (\w+)", text, re.MULTILINE)
-    assert {"race", "test"} <= set(targets)
+    assert {"lab", "test"} <= set(targets)
     makefile = (ROOT / "Makefile").read_text()
     assert all(re.search(rf"^{target}:", makefile, re.MULTILINE) for target in targets)
     commands = re.findall(r"^widelimit (\w+)(.*)$", text, re.MULTILINE)

@@ -1,4 +1,4 @@
-"""The command line: ``widelimit race ...``, ``widelimit regime ...``."""
+"""The command line: ``widelimit lab``, ``widelimit race ...``, ``widelimit regime ...``."""
 
 import contextlib
 import json
@@ -136,6 +136,58 @@ def regime(
     else:
         typer.echo(str(result.report))
         typer.echo(f"\nWritten: {out}/report.html, {out}/regime.png, {out}/report.json")
+
+
+@app.command()
+def lab(
+    port: Annotated[int, typer.Option(help="Where it listens; what the browser keeps belongs to one port.")] = 8421,
+    host: Annotated[str, typer.Option(help="Which interface it listens on; by default this machine alone.")] = (
+        "127.0.0.1"
+    ),
+    browser: Annotated[bool, typer.Option(help="Open the page in the browser, if there is one.")] = True,
+    cells: Annotated[
+        bool | None, typer.Option(help="Let the page run code cells; default: only if this machine alone reaches it.")
+    ] = None,
+    export: Annotated[
+        pathlib.Path | None, typer.Option(help="Write the page with recorded runs into this folder instead.")
+    ] = None,
+    check: Annotated[bool, typer.Option("--check", help="Check installation, port and witnesses instead.")] = False,
+) -> None:
+    """Open the lab: a page about the neural tangent kernel that computes what it says."""
+    with _sentences():
+        _need_lab()
+        if check:
+            from .lab._check import check as check_lab
+
+            raise typer.Exit(0 if check_lab(host, port, typer.echo) else 1)
+        if export is not None:
+            from .lab._export import export as export_lab
+
+            with _Bar(quiet=False) as bar:
+                export_lab(export, bar.update)
+            typer.echo(f"Written: {export}/index.html")
+            return
+        from .lab._serve import run
+
+        run(host, port, browser, cells, typer.echo)
+
+
+def _need_lab() -> None:
+    from importlib import util
+
+    needed = (
+        "jinja2",
+        "latex2mathml",
+        "markdown_it",
+        "mdit_py_plugins",
+        "msgspec",
+        "starlette",
+        "uvicorn",
+        "websockets",
+    )
+    missing = [name for name in needed if util.find_spec(name) is None]
+    if missing:
+        raise ValueError(f"the lab needs {', '.join(missing)}; install them with: pip install 'widelimit[lab]'")
 
 
 def _widths(text: str) -> tuple[int, ...]:

@@ -4,76 +4,13 @@ Each worker of pytest-xdist has its own lab on its own port, and its own browser
 page's security policy stays as it is: axe runs through the debugging protocol, in a world of its own.
 """
 
-import contextlib
 import importlib.resources
 import json
 import os
-import pathlib
 import re
-import shutil
-import socket
-import subprocess
-import sys
-import tempfile
-import time
-import urllib.request
 
 import pytest
-
-CHROMIUM = os.environ.get("CHROMIUM") or shutil.which("chromium") or shutil.which("chromium-browser")
-SCREENSHOTS = pathlib.Path(os.environ.get("LAB_SCREENSHOTS") or pathlib.Path(tempfile.gettempdir()) / "lab-screenshots")
-FLAGS = [
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-dev-shm-usage",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-    "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1",
-]
-WCAG = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
-PATIENCE = 120
-
-
-@contextlib.contextmanager
-def serving(*options, port=None):
-    """Run ``widelimit lab`` and yield its address with the token."""
-    port = port or free_port()
-    command = [sys.executable, "-m", "widelimit", "lab", "--no-browser", "--port", str(port), *options]
-    with tempfile.TemporaryFile("w+") as said:
-        process = subprocess.Popen(command, stdout=said, stderr=said, env={**os.environ, "PYTHONUNBUFFERED": "1"})
-        try:
-            address = wait_for(port, process, said)
-            yield address
-        finally:
-            process.terminate()
-            try:
-                process.wait(20)
-            except subprocess.TimeoutExpired:
-                process.kill()
-                process.wait()
-
-
-def free_port():
-    """Return a port that nobody listens on."""
-    with socket.socket() as one:
-        one.bind(("127.0.0.1", 0))
-        return one.getsockname()[1]
-
-
-def wait_for(port, process, said):
-    """Return the address that was printed once it answers; raise with what was said if that does not happen."""
-    end = time.monotonic() + PATIENCE
-    while process.poll() is None and time.monotonic() < end:
-        said.seek(0)
-        address = re.search(r"http://\S+", said.read())
-        if address:
-            with contextlib.suppress(OSError):
-                urllib.request.urlopen(f"http://127.0.0.1:{port}/page.json").close()
-                return address[0]
-        time.sleep(0.1)
-    said.seek(0)
-    raise RuntimeError(f"the lab did not start (exit code {process.poll()}); it said:\n{said.read()}")
+from laboratory import CHROMIUM, FLAGS, SCREENSHOTS, WCAG, serving
 
 
 @pytest.fixture(scope="session")
@@ -174,7 +111,6 @@ def axe(page, source, selector, ignored):
         return answer["result"].get("value")
 
     rules = {"target-size": {"enabled": True}, **{rule: {"enabled": False} for rule in ignored}}
-    # Without its preload axe leaves the style sheets alone; it would inject copies, which the policy forbids.
     options = {"runOnly": WCAG, "rules": rules, "resultTypes": ["violations"], "preload": False}
     evaluate(f"{source}; 0")
     found = evaluate(f"axe.run({json.dumps(selector) if selector else 'document'}, {json.dumps(options)})")

@@ -1,5 +1,9 @@
 """Messages: one definition, on both sides."""
 
+import pathlib
+import re
+from typing import get_args
+
 import numpy as np
 import pytest
 
@@ -25,3 +29,22 @@ def test_a_frame_comes_back_as_it_was_sent():
 def test_a_message_that_is_none_is_a_sentence(text):
     with pytest.raises(ValueError, match=r"not understood|characters"):
         protocol.decode(text)
+
+
+def test_the_page_knows_the_same_constants():
+    script = (pathlib.Path(protocol.__file__).parent / "static/core/protocol.js").read_text()
+    assert f"VERSION = {protocol.VERSION};" in script
+    assert f"FINAL = [{protocol.REFUSED}, {protocol.OUTDATED}];" in script
+
+
+def test_every_message_of_the_server_has_its_receiver_in_the_page():
+    script = (pathlib.Path(protocol.__file__).parent / "static/core/live.js").read_text()
+    for message in get_args(protocol.ServerMessage):
+        assert re.search(rf"^    {message.__struct_config__.tag}[(:]", script, re.MULTILINE), message
+
+
+def test_the_page_sends_only_what_the_server_understands():
+    folder = pathlib.Path(protocol.__file__).parent / "static"
+    known = {message.__struct_config__.tag for message in get_args(protocol.ClientMessage)}
+    sent = {tag for path in folder.rglob("core/live.js") for tag in re.findall(r'type: "(\w+)"', path.read_text())}
+    assert sent == known

@@ -1,1 +1,1 @@
-"""The lab: one page about the NTK and infinite width that computes what it says."""
+"""The lab: a page that computes what it says. Start it with ``widelimit lab``."""

@@ -16,7 +16,7 @@ import msgspec
 
 from ._objects import Item
 
-FOLDER = importlib.resources.files(__package__) / "content"
+FOLDER = importlib.resources.files("widelimit.lab") / "content"
 
 
 class PartContent(Protocol):

@@ -12,6 +12,7 @@ import markupsafe
 from ._content import load
 from ._objects import Item, registry
 from ._static import import_map
+from ._svg import curves
 from ._text import markdown, mathml
 from .parts import PARTS
 
@@ -49,13 +50,25 @@ def environment() -> jinja2.Environment:
     env.filters["md"] = lambda text: markupsafe.Markup(converter.render(text))
     env.filters["line"] = lambda text: markupsafe.Markup(converter.renderInline(text))
     env.globals["math"] = mathml
+    env.globals["svg"] = curves
     env.globals["objects"] = objects()
     env.globals["content"] = {part.key: load(part) for part in PARTS}
     env.globals["parts"] = {part.key: part.template for part in PARTS}
     return env
 
 
-def render(data: dict[str, Any] | None = None) -> str:
-    """Return the page; ``data`` replaces what scripts read (`page_data`), as an export does."""
-    text = json.dumps(page_data() if data is None else data, allow_nan=False).replace("<", "\\u003c")
-    return environment().get_template("page.html").render(data=markupsafe.Markup(text), import_map=import_map())
+def render(data: dict[str, Any] | None = None, root: str = "/", imports: markupsafe.Markup | None = None) -> str:
+    """Return the page.
+
+    Parameters
+    ----------
+    data
+        What scripts read instead of `page_data`.
+    root
+        Where the static files are: below the server, or, if empty, beside the page.
+    imports
+        The import map, by default that of the server.
+    """
+    text = markupsafe.Markup(json.dumps(page_data() if data is None else data, allow_nan=False).replace("<", "\\u003c"))
+    page = environment().get_template("page.html")
+    return page.render(data=text, root=root, import_map=import_map() if imports is None else imports)

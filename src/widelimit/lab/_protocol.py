@@ -23,6 +23,9 @@ LARGEST_MESSAGE = 65536
 UNACKNOWLEDGED = 2
 FRAMES_PER_SECOND = 30
 
+REFUSED, OUTDATED, SILENT, FULL = 4401, 4406, 4408, 4429
+"""Codes with which the server closes: wrong token, other version, no greeting in time, too many pages."""
+
 TaskKind = Literal["exhibit", "check", "cell", "measure", "snippet"]
 Phase = Literal["compiling", "training", "paused", "converged", "diverged"]
 
@@ -31,14 +34,14 @@ class AbstractClientMessage(msgspec.Struct, frozen=True, forbid_unknown_fields=T
     """A message of the page."""
 
 
-class Hello(AbstractClientMessage, tag="hello"):
+class Hello(AbstractClientMessage, frozen=True, tag="hello"):
     """The first message; the token is the one of the address the server printed."""
 
     token: str
     version: int
 
 
-class Open(AbstractClientMessage, tag="open"):
+class Open(AbstractClientMessage, frozen=True, tag="open"):
     """Start run ``run`` in this state; it replaces the run before. It starts paused at step 0 unless ``play``."""
 
     run: int
@@ -47,46 +50,46 @@ class Open(AbstractClientMessage, tag="open"):
     pace: int = 0
 
 
-class Play(AbstractClientMessage, tag="play"):
+class Play(AbstractClientMessage, frozen=True, tag="play"):
     """Train on."""
 
     run: int
 
 
-class Pause(AbstractClientMessage, tag="pause"):
+class Pause(AbstractClientMessage, frozen=True, tag="pause"):
     """Stop after the frame that is being made."""
 
     run: int
 
 
-class Step(AbstractClientMessage, tag="step"):
+class Step(AbstractClientMessage, frozen=True, tag="step"):
     """Make ``steps`` gradient steps, send one frame, and pause."""
 
     run: int
     steps: int = 1
 
 
-class Rewind(AbstractClientMessage, tag="rewind"):
+class Rewind(AbstractClientMessage, frozen=True, tag="rewind"):
     """Go back to step 0 with the same initial parameters, and pause."""
 
     run: int
 
 
-class Pace(AbstractClientMessage, tag="pace"):
+class Pace(AbstractClientMessage, frozen=True, tag="pace"):
     """Gradient steps per frame; 0 grows them with the step number, so that all time scales are seen."""
 
     run: int
     steps: int
 
 
-class Ack(AbstractClientMessage, tag="ack"):
+class Ack(AbstractClientMessage, frozen=True, tag="ack"):
     """Frame ``frame`` has been drawn."""
 
     run: int
     frame: int
 
 
-class Start(AbstractClientMessage, tag="start"):
+class Start(AbstractClientMessage, frozen=True, tag="start"):
     """Run a task: an experiment, the check of a witness, a code cell, a measurement, a snippet of code."""
 
     task: int
@@ -94,7 +97,7 @@ class Start(AbstractClientMessage, tag="start"):
     payload: dict[str, Any]
 
 
-class Cancel(AbstractClientMessage, tag="cancel"):
+class Cancel(AbstractClientMessage, frozen=True, tag="cancel"):
     """Stop a task; nothing more is heard of it but `Failed`."""
 
     task: int
@@ -104,7 +107,7 @@ class AbstractServerMessage(msgspec.Struct, frozen=True, tag_field="type"):
     """A message of the server."""
 
 
-class Welcome(AbstractServerMessage, tag="welcome"):
+class Welcome(AbstractServerMessage, frozen=True, tag="welcome"):
     """The answer to `Hello`."""
 
     version: int
@@ -113,7 +116,7 @@ class Welcome(AbstractServerMessage, tag="welcome"):
     """Whether code cells may run."""
 
 
-class Opened(AbstractServerMessage, tag="opened"):
+class Opened(AbstractServerMessage, frozen=True, tag="opened"):
     """Run ``run`` has begun, in this state; ``changes`` says what had to be clamped."""
 
     run: int
@@ -121,7 +124,7 @@ class Opened(AbstractServerMessage, tag="opened"):
     changes: tuple[Change, ...]
 
 
-class PhaseChange(AbstractServerMessage, tag="phase"):
+class PhaseChange(AbstractServerMessage, frozen=True, tag="phase"):
     """What run ``run`` is doing, and the words for it."""
 
     run: int
@@ -129,7 +132,7 @@ class PhaseChange(AbstractServerMessage, tag="phase"):
     text: str
 
 
-class Progress(AbstractServerMessage, tag="progress"):
+class Progress(AbstractServerMessage, frozen=True, tag="progress"):
     """How far a task has come."""
 
     task: int
@@ -138,14 +141,14 @@ class Progress(AbstractServerMessage, tag="progress"):
     text: str
 
 
-class Result(AbstractServerMessage, tag="result"):
+class Result(AbstractServerMessage, frozen=True, tag="result"):
     """A task has ended well."""
 
     task: int
     value: Any
 
 
-class Failed(AbstractServerMessage, tag="failed"):
+class Failed(AbstractServerMessage, frozen=True, tag="failed"):
     """A task (or, with task 0, run ``run``) has failed or was refused; ``text`` is a sentence for people."""
 
     task: int

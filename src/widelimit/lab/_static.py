@@ -13,7 +13,7 @@ import pathlib
 
 import markupsafe
 
-FOLDER = pathlib.Path(str(importlib.resources.files(__package__) / "static"))
+FOLDER = pathlib.Path(str(importlib.resources.files("widelimit.lab") / "static"))
 VENDOR = {
     "preact": "preact.mjs",
     "preact/hooks": "preact-hooks.mjs",

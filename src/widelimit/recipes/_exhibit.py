@@ -5,6 +5,7 @@ test.
 """
 
 import dataclasses
+from collections.abc import Sequence
 from typing import Literal
 
 Role = Literal["finite", "linear", "infinite", "target", "data", "theory", "neutral"]
@@ -15,10 +16,19 @@ Scale = Literal["linear", "log"]
 
 @dataclasses.dataclass(frozen=True)
 class Axis:
-    """The label and scale of an axis; the label holds the unit, if there is one."""
+    """The label and scale of an axis; the label holds the unit, if there is one.
+
+    Attributes
+    ----------
+    low, high
+        Ends of the axis where pictures are compared with each other, as the steps of one picture are; None for ends
+        that fit the values.
+    """
 
     label: str
     scale: Scale = "linear"
+    low: float | None = None
+    high: float | None = None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -42,9 +52,9 @@ class Series:
     name: str
     role: Role
     x: list[float]
-    y: list[float | None]
-    low: list[float | None] = dataclasses.field(default_factory=list)
-    high: list[float | None] = dataclasses.field(default_factory=list)
+    y: Sequence[float | None]
+    low: Sequence[float | None] = dataclasses.field(default_factory=list)
+    high: Sequence[float | None] = dataclasses.field(default_factory=list)
     mark: Literal["line", "dashed", "points"] = "line"
 
 
@@ -154,6 +164,6 @@ class Exhibit:
     title: str
     sentence: str
     config: dict[str, float | int | str | bool | list[float] | list[int]]
-    panels: list[Panel]
+    panels: Sequence[Panel]
     numbers: list[Number]
     notes: list[str] = dataclasses.field(default_factory=list)

@@ -1,5 +1,6 @@
 // The entry: attaches the script of every part to its element, once it comes near the view.
 
+import { offerToAsk } from "lab/core/ask.js";
 import { page } from "lab/core/page.js";
 import { followDeepLinks } from "lab/core/links.js";
 import { openForPrint } from "lab/core/print.js";
@@ -17,6 +18,7 @@ const near = new IntersectionObserver(
   { rootMargin: "100% 0px" },
 );
 for (const element of document.querySelectorAll("[data-part]")) near.observe(element);
+offerToAsk();
 followDeepLinks((part) => attach(document.querySelector(`[data-part="${part}"]`)));
 
 /** Attaches the script of a part, once; ends when it has been attached, or when its failure has been told. */

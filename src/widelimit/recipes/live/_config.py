@@ -4,7 +4,7 @@ import dataclasses
 import math
 from typing import Literal
 
-Activation = Literal["relu", "erf", "tanh", "gelu", "sin", "identity"]
+Activation = Literal["relu", "leaky_relu", "abs", "erf", "sin", "gaussian", "identity"]
 Parameterization = Literal["ntk", "standard", "mean_field", "mup"]
 Target = Literal["sin3x", "sine", "step", "bump", "two_frequencies", "line", "own"]
 
@@ -36,7 +36,8 @@ class LiveConfig:
     step
         Learning rate as a share of the largest stable step of the kernel at initialisation,
         :math:`\eta = \mathtt{step}\cdot 2/(\lambda_{\max}(\Theta_0) + \lambda)`: below 1 the linearisation converges,
-        between 1 and 2 lies the catapult, beyond it diverges.
+        between 1 and 2 lies the catapult, beyond it training diverges. The largest eigenvalue of :math:`\Theta_\infty`
+        differs, most at small widths, so that close to 1 the limit may diverge where the linearisation does not.
     freeze
         Train the readout alone; hidden features stay as they are.
     seed
@@ -45,12 +46,12 @@ class LiveConfig:
 
     width: int = 64
     depth: int = 1
-    activation: Activation = "relu"
+    activation: Activation = "erf"
     parameterization: Parameterization = "ntk"
-    weight_std: float = 1.5
-    bias_std: float = 0.5
+    weight_std: float = 0.8
+    bias_std: float = 0.3
     target: Target = "sin3x"
-    points: int = 12
+    points: int = 8
     x: tuple[float, ...] = ()
     y: tuple[float, ...] = ()
     ridge: float = 0.0
@@ -91,6 +92,8 @@ def clamp(config: LiveConfig) -> tuple[LiveConfig, tuple[Change, ...]]:
         If a value is no number at all, or own points are missing, too many, unequally many or not finite.
     """
     changes: list[Change] = []
+    # A decoder may leave defaults to the class; what is returned has every field of its own.
+    config = dataclasses.replace(config)
     for name, (low, high) in RANGES.items():
         asked = getattr(config, name)
         if not math.isfinite(asked):

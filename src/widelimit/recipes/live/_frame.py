@@ -24,14 +24,18 @@ Arrays of every frame, opening included:
                                            :math:`\Theta_0` (finite, linear) and :math:`\Theta_\infty` (infinite)
 =================================  ======  ==================================================================
 
-Numbers of the opening besides those of a frame: ``learning_rate``, ``largest_step`` (:math:`2/\lambda_{\max}`),
-``largest_eigenvalue``, ``parameters``, ``has_kernel_limit`` (0 or 1), ``rank`` (of :math:`\Theta_\infty`, numerically).
+Numbers of the opening besides those of a frame: ``learning_rate`` :math:`\eta`; ``largest_step``
+:math:`2/(\lambda_{\max}(\Theta_0) + \rho)` and ``largest_eigenvalue`` :math:`\lambda_{\max}(\Theta_0)` of the finite
+network; ``parameters``; ``has_kernel_limit`` (0 or 1) and ``reference_scale``, by which the kernel that stands in for a
+limit is multiplied where there is none (else 1); ``rank`` of :math:`\Theta_\infty`, numerically.
 
-Numbers of every frame: ``loss``, ``loss_linear``, ``loss_infinite``, ``mse``; ``parameter_change``
-:math:`\|\theta_t-\theta_0\|/\|\theta_0\|`; ``kernel_change`` :math:`\|\Theta_t-\Theta_0\|/\|\Theta_0\|`;
-``feature_change`` :math:`\|h_t-h_0\|/\|h_0\|` of the last hidden layer; ``gap``, the root mean square over the grid of
-finite minus linear as a share of what the network learnt; ``gap_infinite``, the same to ``infinite``; ``sharpness``
-:math:`\eta\lambda_{\max}(\Theta_t)/2`.
+Numbers of every frame: ``step``, ``time`` :math:`\eta k`; ``loss``, ``loss_start``, ``loss_highest``, ``loss_linear``,
+``loss_infinite``, ``mse``; ``parameter_change`` :math:`\|\theta_t-\theta_0\|/\|\theta_0\|`; ``kernel_change``
+:math:`\|\Theta_t-\Theta_0\|/\|\Theta_0\|`; ``kernel_rotation``, one minus their cosine; ``feature_change``
+:math:`\|h_t-h_0\|/\|h_0\|` of the last hidden layer; ``gap``, the root mean square over the grid of finite minus linear
+as a share of what the network learnt; ``gap_infinite``, the same to ``infinite``; ``sharpness``
+:math:`\eta(\lambda_{\max}(\Theta_t) + \rho)/2` and ``sharpness_start``; ``diverged``, ``linear_diverged`` and
+``infinite_diverged`` (0 or 1): such a curve is drawn cut off at :math:`10^6`, and its gap is None.
 """
 
 import dataclasses

@@ -2,15 +2,16 @@
 
 import { batch, signal } from "@preact/signals";
 import { readFrame } from "lab/core/frame.js";
+import { FINAL, VERSION } from "lab/core/protocol.js";
 import { takeToken } from "lab/core/token.js";
 
-export const PROTOCOL = 1;
 const RETRY = [500, 1000, 2000, 4000, 8000];
 
 export function create() {
   const status = signal("connecting");
   const cells = signal(false);
   const library = signal("");
+  const words = signal("");
   const tasks = new Map();
   let run = null;
   let socket = null;
@@ -22,17 +23,26 @@ export function create() {
   function connect() {
     status.value = "connecting";
     const scheme = location.protocol === "https:" ? "wss:" : "ws:";
-    socket = new WebSocket(`${scheme}//${location.host}/lab`);
-    socket.binaryType = "arraybuffer";
-    socket.onopen = () => socket.send(JSON.stringify({ type: "hello", token: takeToken(), version: PROTOCOL }));
-    socket.onmessage = ({ data }) => (typeof data === "string" ? receive(JSON.parse(data)) : receiveFrame(data));
-    socket.onclose = lost;
+    const mine = new WebSocket(`${scheme}//${location.host}/lab`);
+    socket = mine;
+    mine.binaryType = "arraybuffer";
+    mine.onopen = () => mine.send(JSON.stringify({ type: "hello", token: takeToken(), version: VERSION }));
+    mine.onmessage = ({ data }) => {
+      if (mine === socket) typeof data === "string" ? receive(JSON.parse(data)) : receiveFrame(data);
+    };
+    mine.onclose = (event) => mine === socket && lost(event);
   }
 
-  function lost() {
-    status.value = "disconnected";
+  function lost({ code, reason }) {
+    const last = FINAL.includes(code);
+    batch(() => {
+      status.value = "disconnected";
+      words.value = reason || "The server does not answer. Start it again; this page connects by itself.";
+    });
+    run?.setPhase("disconnected", words.value);
     for (const task of tasks.values()) task.fail("The connection to the server was lost. Try again when it is back.");
     tasks.clear();
+    if (last) return;
     setTimeout(connect, RETRY[Math.min(attempts++, RETRY.length - 1)]);
   }
 
@@ -42,9 +52,11 @@ export function create() {
       batch(() => {
         cells.value = message.cells;
         library.value = message.library;
+        words.value = "";
         status.value = "ready";
       });
       run?.reopen();
+      for (const task of tasks.values()) task.begin();
     },
     opened: (message) => current(message)?.opened(message),
     phase: (message) => current(message)?.setPhase(message.phase, message.text),
@@ -87,17 +99,24 @@ export function create() {
     let succeed, reject;
     const result = new Promise((resolve, refuse) => ([succeed, reject] = [resolve, refuse]));
     const fail = (text) => reject(new Error(text));
-    if (status.value !== "ready") {
-      fail("There is no connection to the server now.");
+    const begin = () => send({ type: "start", task: number, kind, payload });
+    if (status.value === "disconnected") {
+      fail(`There is no connection to the server now. ${words.value}`);
     } else {
-      tasks.set(number, { progress, succeed, fail });
-      send({ type: "start", task: number, kind, payload });
+      // While the page connects, the task waits; `welcome` begins it.
+      tasks.set(number, { progress, succeed, fail, begin });
+      begin();
     }
-    return { progress, result, cancel: () => send({ type: "cancel", task: number }) };
+    const cancel = () => {
+      if (status.value === "ready") return send({ type: "cancel", task: number });
+      tasks.delete(number);
+      fail("Stopped.");
+    };
+    return { progress, result, cancel };
   }
 
   connect();
-  return { status, cells, library, open, task };
+  return { status, words, cells, library, open, task };
 }
 
 function liveRun(number, asked, play, pace, send, next) {
