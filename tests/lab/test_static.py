@@ -210,7 +210,11 @@ class Reader(html.parser.HTMLParser):
             self.described += attributes.get(name, "").split()
         if tag == "style" or any(name == "style" or name.startswith("on") for name in attributes):
             self.inline.append(self.get_starttag_text())
-        if tag == "script" and attributes.get("type") not in ("importmap", "application/json") and not attributes.get("src"):
+        if (
+            tag == "script"
+            and attributes.get("type") not in ("importmap", "application/json")
+            and not attributes.get("src")
+        ):
             self.inline.append(self.get_starttag_text())
 
 

@@ -95,12 +95,7 @@ class _Layers:
         def excess(weight: float) -> float:
             return self.slope(weight, self.settle(jnp.asarray(weight), self.first(weight, 0.0))) - 1
 
-<<<<<<< HEAD
-        found: Any = scipy.optimize.brentq(excess, LOWEST, HIGHEST, xtol=1e-9)
-        return float(found)
-=======
         return float(scipy.optimize.root_scalar(excess, bracket=(LOWEST, HIGHEST), xtol=1e-9).root)
->>>>>>> lab-c
 
 
 def run(config: Config, progress: Progress | None = None) -> Exhibit:
