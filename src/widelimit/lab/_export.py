@@ -100,15 +100,20 @@ def _presets() -> dict[str, live.LiveConfig]:
 
 
 def _predictions() -> list[tuple[live.LiveConfig, int]]:
-    # The states before and after the change of every prediction on the page.
+    # The states before and after the change of every prediction on the page, each once; a curve that is drawn also
+    # needs its training points.
     content: dict[str, Any] = {part.key: load(part) for part in PARTS}
     found = [*content["demo"].predictions, *(exercise.prediction for exercise in content["practice"].exercises)]
-    states = []
+    found += [frame.prediction for frame in content["storyboard"].frames if frame.prediction]
+    found.append(content["inquiry"].prediction)
+    states: dict[tuple[live.LiveConfig, int], None] = {}
     for one in found:
         for value in (one["from"], one["to"]):
             config = msgspec.convert({**one.get("base", {}), one["control"]: value}, live.LiveConfig)
-            states.append((config, int(one["steps"])))
-    return states
+            states[config, int(one["steps"])] = None
+            if one["answer"] == "curve":
+                states[config, 0] = None
+    return list(states)
 
 
 def _run(config: live.LiveConfig) -> dict[str, Any]:

@@ -6,13 +6,15 @@ import pytest
 from playwright.sync_api import expect
 
 from widelimit.lab import _export
+from widelimit.lab._page import page_data
 
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
     folder = tmp_path_factory.mktemp("export") / "lab"
     patch = pytest.MonkeyPatch()
-    # A few states and steps stand for all.
+    # A few states and steps stand for all; the content is read before, because it checks that all witnesses are listed.
+    page_data()
     full = _export._presets()
     patch.setattr(_export, "_presets", lambda: {k: full[k] for k in ("state:default", "state:wide")})
     patch.setattr(_export, "_predictions", list)

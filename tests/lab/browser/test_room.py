@@ -3,9 +3,8 @@
 import json
 
 import pytest
+from laboratory import serving
 from playwright.sync_api import expect
-
-from conftest import serving
 
 SLOW = 60_000
 NOTES = "widelimit-lab/"

@@ -37,7 +37,7 @@ export function create() {
     const last = FINAL.includes(code);
     batch(() => {
       status.value = "disconnected";
-      words.value = reason || "The server does not answer. Start it again; this page connects by itself.";
+      words.value = reason || "Disconnected. The server does not answer; this page tries again by itself. Start the server if it has stopped.";
     });
     run?.setPhase("disconnected", words.value);
     for (const task of tasks.values()) task.fail("The connection to the server was lost. Try again when it is back.");

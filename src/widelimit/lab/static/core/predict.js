@@ -82,9 +82,9 @@ export function Predict({ prediction, onRecord, state, place }) {
 
   const { name, text } = stage.value;
   const open = name === "asking" || name === "void";
-  return html`<form class="predict" ref=${form} onSubmit=${commit} aria-label=${`Predict first: ${prediction.control} from ${prediction.from} to ${prediction.to}`} data-stage=${name} data-prediction=${prediction.key}>
+  return html`<form class="predict" ref=${form} onSubmit=${commit} aria-labelledby=${`predict-${prediction.key}`} data-stage=${name} data-prediction=${prediction.key}>
     <p class="predict-label">Predict first</p>
-    <${Words} text=${prediction.question} class="predict-question" />
+    <div id=${`predict-${prediction.key}`}><${Words} text=${prediction.question} class="predict-question" /></div>
     <p class="predict-change">${changeWords(prediction)}</p>
     ${name !== "revealed" && html`<fieldset disabled=${!open}>
       <legend class="visually-hidden">Your prediction</legend>
