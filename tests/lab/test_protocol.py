@@ -34,6 +34,7 @@ def test_a_message_that_is_none_is_a_sentence(text):
 def test_the_page_knows_the_same_constants():
     script = (pathlib.Path(protocol.__file__).parent / "static/core/protocol.js").read_text()
     assert f"VERSION = {protocol.VERSION};" in script
+    assert f"LARGEST_MESSAGE = {protocol.LARGEST_MESSAGE};" in script
     assert f"FINAL = [{protocol.REFUSED}, {protocol.OUTDATED}];" in script
 
 

@@ -5,6 +5,10 @@ import logging
 log = logging.getLogger("widelimit.lab")
 
 
+class Gone(Exception):
+    """Raised by what talks to a page that has left."""
+
+
 def sentence(error: Exception, what: str) -> str:
     """Return a sentence for an error; one that is no bad input is logged with its traceback as well.
 

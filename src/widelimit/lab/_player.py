@@ -7,6 +7,7 @@ that it asks waits for longer than one chunk, and an older run is left at once.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import dataclasses
 import functools
 import time
@@ -14,7 +15,7 @@ from collections.abc import Awaitable, Callable
 from typing import Protocol
 
 from ..recipes.live import Frame, LiveConfig, LivePhase, clamp
-from ._failures import sentence
+from ._failures import Gone, sentence
 from ._protocol import (
     FRAMES_PER_SECOND,
     UNACKNOWLEDGED,
@@ -37,8 +38,6 @@ from ._worker import Worker
 
 MOST_STEPS = 10_000
 MOST_PACE = 512
-SLOW, FAST = 0.12, 0.04
-"""Seconds: a chunk that takes longer is halved, and one that takes less may double."""
 
 WORDS: dict[Phase, str] = {
     "compiling": "Preparing this network; the first time this takes a moment.",
@@ -57,6 +56,10 @@ class LiveRun(Protocol):
     @property
     def opening(self) -> Frame:
         """The frame of step 0 with all that does not change."""
+        ...
+
+    def pace(self) -> int:
+        """Return how many steps the next frame should make."""
         ...
 
     def advance(self, steps: int) -> Frame:
@@ -90,25 +93,9 @@ class _Wish:
             case Rewind():
                 self.playing, self.steps, self.rewind = False, 0, True
             case Pace(steps=steps):
-                self.pace = steps
+                self.pace = max(steps, 0)
             case Ack(frame=frame):
                 self.undrawn.discard(frame)
-
-
-@dataclasses.dataclass(eq=False)
-class _Clock:
-    # How many steps the next chunk has: as asked, but not more than this machine makes in a moment.
-    most: int = 1
-
-    def chunk(self, step: int, pace: int) -> int:
-        wanted = min(pace, MOST_PACE) if pace > 0 else 2 ** max((step // 16).bit_length() - 1, 0)
-        return max(1, min(wanted, self.most, MOST_PACE))
-
-    def took(self, steps: int, seconds: float) -> None:
-        if seconds > SLOW:
-            self.most = max(1, steps // 2)
-        elif seconds < FAST and steps >= self.most:
-            self.most = min(MOST_PACE, 2 * steps)
 
 
 class Player:
@@ -121,7 +108,7 @@ class Player:
     open_run
         Makes a run of a clamped state.
     send
-        Sends a message, or the bytes of a frame, to the page.
+        Sends a message, or the bytes of a frame, to the page; raises `Gone` once it has left.
     """
 
     def __init__(
@@ -148,16 +135,22 @@ class Player:
             self._news.set()
 
     async def play(self) -> None:
-        """Play runs until cancelled."""
+        """Play runs until cancelled, or until the page has left."""
         while True:
             wish = self._wish
             if wish is not None:
                 try:
                     await self._follow(wish)
+                except Gone:
+                    return
                 except Exception as error:
-                    await self._send(Failed(0, sentence(error, "This state could not be shown"), wish.number))
+                    await self._fail(wish, sentence(error, "This state could not be shown"))
             while wish is self._wish:
                 await self._wait()
+
+    async def _fail(self, wish: _Wish, text: str) -> None:
+        with contextlib.suppress(Gone):
+            await self._send(Failed(0, text, wish.number))
 
     async def _wait(self) -> None:
         self._news.clear()
@@ -170,7 +163,7 @@ class Player:
         run = await self._worker.run(functools.partial(self._open_run, config))
         if wish is not self._wish:
             return
-        clock, count, frame, told, due = _Clock(), 0, run.opening, None, 0.0
+        count, frame, told, due = 0, run.opening, None, 0.0
         await self._show(wish, count, frame)
         while wish is self._wish:
             told = await self._announce(wish, frame, told)
@@ -179,13 +172,14 @@ class Player:
                 continue
             await asyncio.sleep(max(0.0, due - time.monotonic()))
             due = time.monotonic() + 1 / FRAMES_PER_SECOND
-            shown = await self._advance(wish, run, frame, clock)
+            shown = await self._advance(wish, run)
             if shown is not None and wish is self._wish:
                 frame, count = shown, count + 1
                 await self._show(wish, count, frame)
 
-    async def _advance(self, wish: _Wish, run: LiveRun, frame: Frame, clock: _Clock) -> Frame | None:
+    async def _advance(self, wish: _Wish, run: LiveRun) -> Frame | None:
         # The next frame; None if the page has changed its mind since.
+        frame = None
         if wish.rewind:
             wish.rewind = False
             return await self._worker.run(run.rewind)
@@ -194,12 +188,9 @@ class Player:
                 steps = min(wish.steps, MOST_PACE)
                 frame = await self._worker.run(functools.partial(run.advance, steps))
                 wish.steps = 0 if _ended(frame) else max(0, wish.steps - steps)
-            return frame
-        if not wish.playing:
-            return None
-        steps, start = clock.chunk(frame.step, wish.pace), time.monotonic()
-        frame = await self._worker.run(functools.partial(run.advance, steps))
-        clock.took(steps, time.monotonic() - start)
+        elif wish.playing:
+            steps = min(wish.pace, MOST_PACE) or run.pace()
+            frame = await self._worker.run(functools.partial(run.advance, steps))
         return frame
 
     async def _show(self, wish: _Wish, count: int, frame: Frame) -> None:

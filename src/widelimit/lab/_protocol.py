@@ -20,6 +20,7 @@ from ..recipes.live import Change, LiveConfig
 
 VERSION = 1
 LARGEST_MESSAGE = 65536
+"""Characters of the longest message of a page."""
 UNACKNOWLEDGED = 2
 FRAMES_PER_SECOND = 30
 

@@ -22,7 +22,8 @@ from ._cell import Cells
 from ._protocol import LARGEST_MESSAGE
 from ._security import is_loopback, token
 from ._session import Lab
-from ._worker import keep_compiled_code
+from ._tasks import shape
+from ._worker import Memory, keep_compiled_code
 
 PORT = 8421
 
@@ -79,7 +80,13 @@ def run(host: str, port: int, browser: bool, cells: bool | None, say: Say) -> No
 
 def make_lab(secret: str, cells: bool) -> Lab:
     """Return a lab whose live runs are those of the library."""
-    return Lab(secret, Cells() if cells else None, live.LiveRun.open)
+    memory = Memory()
+
+    def open_run(config: live.LiveConfig) -> live.LiveRun:
+        memory.note(shape(config))
+        return live.LiveRun.open(config)
+
+    return Lab(secret, Cells() if cells else None, open_run, memory=memory)
 
 
 def _tell(address: str, host: str, cells: bool, say: Say) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import dataclasses
-import functools
 import importlib.metadata
 import logging
 import threading
@@ -17,7 +16,7 @@ from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from ..recipes.live import LiveConfig
 from ._cell import Cells
-from ._failures import sentence
+from ._failures import Gone, sentence
 from ._player import LiveRun, Player
 from ._protocol import (
     FULL,
@@ -39,8 +38,8 @@ from ._protocol import (
     encode,
 )
 from ._security import same_token
-from ._tasks import Report, Stopped, Work, prepare
-from ._worker import Worker, live_threads
+from ._tasks import Job, Report, Stopped, prepare
+from ._worker import Memory, Worker, live_threads
 
 MOST_PAGES = 24
 MOST_TASKS = 32
@@ -64,8 +63,12 @@ class Lab:
         Makes a live run of a clamped state.
     live, long
         Compute live runs and what is short; experiments and checks of witnesses.
+    memory
+        Lets go of compiled code when there is much of it.
     pages
         The connected pages.
+    turns
+        Held by the one experiment or check that is computed.
     """
 
     token: str
@@ -73,6 +76,7 @@ class Lab:
     open_run: Callable[[LiveConfig], LiveRun]
     live: Worker = dataclasses.field(default_factory=lambda: Worker("live", live_threads()))
     long: Worker = dataclasses.field(default_factory=lambda: Worker("long", 1))
+    memory: Memory = dataclasses.field(default_factory=Memory)
     pages: set[Session] = dataclasses.field(default_factory=set)
     turns: asyncio.Lock = dataclasses.field(default_factory=asyncio.Lock)
 
@@ -85,7 +89,7 @@ class Lab:
 async def serve(websocket: WebSocket, lab: Lab) -> None:
     """Talk to a page until it leaves; then nothing of it is left."""
     await websocket.accept()
-    with contextlib.suppress(WebSocketDisconnect, OSError):
+    with contextlib.suppress(WebSocketDisconnect, OSError, Gone):
         refusal = await _refusal(websocket, lab)
         if refusal is not None:
             await websocket.close(*refusal)
@@ -142,7 +146,7 @@ class Session:
         """Greet the page, and answer it until it leaves."""
         library = importlib.metadata.version("widelimit")
         await self.send(Welcome(VERSION, library, self._lab.cells is not None))
-        self._playing = asyncio.create_task(self._play())
+        self._playing = asyncio.create_task(self._player.play())
         while True:
             try:
                 await self._hear(decode(await _text(self._websocket)))
@@ -150,12 +154,21 @@ class Session:
                 await self.send(Failed(0, sentence(error, "This message was not understood")))
 
     async def send(self, message: ServerMessage | bytes) -> None:
-        """Send a message, or the bytes of a frame."""
+        """Send a message, or the bytes of a frame.
+
+        Raises
+        ------
+        Gone
+            If the page has left.
+        """
         async with self._sending:
-            if isinstance(message, bytes):
-                await self._websocket.send_bytes(message)
-            else:
-                await self._websocket.send_text(encode(message))
+            try:
+                if isinstance(message, bytes):
+                    await self._websocket.send_bytes(message)
+                else:
+                    await self._websocket.send_text(encode(message))
+            except (WebSocketDisconnect, OSError, RuntimeError):
+                raise Gone from None
 
     async def end(self) -> None:
         """Stop everything of this page."""
@@ -163,11 +176,6 @@ class Session:
         for task in running:
             task.cancel()
         await asyncio.gather(*running, return_exceptions=True)
-
-    async def _play(self) -> None:
-        # A page that is gone is noticed where it is read.
-        with contextlib.suppress(WebSocketDisconnect, OSError, RuntimeError):
-            await self._player.play()
 
     async def _hear(self, message: ClientMessage) -> None:
         match message:
@@ -202,9 +210,11 @@ class Session:
             if self not in self._lab.pages:
                 raise
             answer = Failed(number, "Stopped.")
+        except Gone:
+            return
         except Exception as error:
             answer = Failed(number, sentence(error, "This task could not be done"))
-        with contextlib.suppress(WebSocketDisconnect, OSError, RuntimeError):
+        with contextlib.suppress(Gone):
             await self.send(answer)
 
     async def _cell(self, message: Start) -> Any:
@@ -220,23 +230,29 @@ class Session:
             return await cells.run(code)
 
     async def _compute(self, message: Start) -> Any:
-        work = prepare(message.kind, message.payload)
+        job = prepare(message.kind, message.payload)
         long = message.kind in ("exhibit", "check")
         lane = self._lanes["long" if long else "quick"]
         if lane.locked():
             await self.send(Progress(message.task, 0, 1, "Waiting for what this page asked before."))
         async with lane:
             if not long:
-                return await self._work(message.task, work, self._lab.live)
+                return await self._work(message.task, job, self._lab.live)
             if self._lab.turns.locked():
                 await self.send(Progress(message.task, 0, 1, "Waiting: the machine computes for another page."))
             async with self._lab.turns:
-                return await self._work(message.task, work, self._lab.long)
+                return await self._work(message.task, job, self._lab.long)
 
-    async def _work(self, number: int, work: Work, worker: Worker) -> Any:
+    async def _work(self, number: int, job: Job, worker: Worker) -> Any:
         gone = threading.Event()
+        report = self._reporter(number, gone)
+
+        def compute() -> Any:
+            self._lab.memory.note(job.shape, job.shapes)
+            return job.work(report)
+
         try:
-            return await worker.run(functools.partial(work, self._reporter(number, gone)))
+            return await worker.run(compute)
         finally:
             gone.set()
 

@@ -9,17 +9,34 @@ from __future__ import annotations
 import dataclasses
 import importlib
 import pkgutil
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 from typing import Any
 
 import msgspec
 
 from ..recipes import exhibits, witnesses
-from ..recipes.live import LiveConfig, Measurement
+from ..recipes.live import LiveConfig, Measurement, clamp
 from ._protocol import TaskKind
 
 Report = Callable[[float, float, str], None]
-Work = Callable[[Report], Any]
+LONG_SHAPES = 6
+
+
+@dataclasses.dataclass(frozen=True)
+class Job:
+    """The computation of a task.
+
+    Attributes
+    ----------
+    work
+        Returns plain values; is given what to call with its progress.
+    shape, shapes
+        What is compiled for it, and for how many shapes of networks it counts; see `_worker.Memory`.
+    """
+
+    work: Callable[[Report], Any]
+    shape: Hashable
+    shapes: int = 1
 
 
 class Stopped(Exception):
@@ -43,7 +60,7 @@ def names(package: Any) -> tuple[str, ...]:
     return tuple(sorted(name for name in found if not name.startswith("_")))
 
 
-def prepare(kind: TaskKind, payload: dict[str, Any]) -> Work:
+def prepare(kind: TaskKind, payload: dict[str, Any]) -> Job:
     """Return the computation of a task, which returns plain values.
 
     Raises
@@ -73,6 +90,12 @@ def convert(payload: Any, record: type[Any], what: str) -> Any:
         raise ValueError(f"{what} is not understood: {error}.") from None
 
 
+def shape(config: LiveConfig) -> Hashable:
+    """Return what the compiled code of a live run depends on."""
+    used, _ = clamp(config)
+    return used.width, used.depth, used.activation, used.parameterization, used.freeze
+
+
 def _module(package: Any, name: str, what: str) -> Any:
     known = names(package)
     if name not in known:
@@ -80,24 +103,24 @@ def _module(package: Any, name: str, what: str) -> Any:
     return importlib.import_module(f"{package.__name__}.{name}")
 
 
-def _exhibit(payload: dict[str, Any]) -> Work:
+def _exhibit(payload: dict[str, Any]) -> Job:
     asked = convert(payload, _Named, "the experiment")
     module = _module(exhibits, asked.name, "experiment")
     config = convert(asked.config, module.Config, f"the experiment {asked.name}")
-    return lambda report: msgspec.to_builtins(module.run(config, report))
+    return Job(lambda report: msgspec.to_builtins(module.run(config, report)), f"{asked.name} {config}", LONG_SHAPES)
 
 
-def _check(payload: dict[str, Any]) -> Work:
+def _check(payload: dict[str, Any]) -> Job:
     asked = convert(payload, _Named, "the check")
     module = _module(witnesses, asked.name, "witness")
-    return lambda _report: msgspec.to_builtins(module.run())
+    return Job(lambda _report: msgspec.to_builtins(module.run()), asked.name, LONG_SHAPES)
 
 
-def _measure(payload: dict[str, Any]) -> Work:
+def _measure(payload: dict[str, Any]) -> Job:
     from ..recipes import live
 
     asked = convert(payload, _State, "the measurement")
-    return lambda _report: seen(live.measure(asked.config, asked.steps))
+    return Job(lambda _report: seen(live.measure(asked.config, asked.steps)), shape(asked.config))
 
 
 def seen(measured: Measurement) -> dict[str, Any]:
@@ -114,8 +137,8 @@ def seen(measured: Measurement) -> dict[str, Any]:
     }
 
 
-def _snippet(payload: dict[str, Any]) -> Work:
+def _snippet(payload: dict[str, Any]) -> Job:
     from ..recipes import live
 
     asked = convert(payload, _State, "the state")
-    return lambda _report: {"code": live.snippet(asked.config, asked.step)}
+    return Job(lambda _report: {"code": live.snippet(asked.config, asked.step)}, shape(asked.config))

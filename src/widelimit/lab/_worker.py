@@ -1,23 +1,29 @@
-"""Threads that compute while the server goes on listening, and the cache of compiled code on disk.
+"""Threads that compute while the server goes on listening, and compiled code: on disk, and in memory.
 
 A job waits its turn, first come first served. A page has one job of each kind at most in the queue, so that pages
 take turns.
 """
 
 import asyncio
+import contextlib
+import ctypes
+import gc
 import os
 import pathlib
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Hashable
 from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 
 import jax
 
+from ..recipes.live import forget
 from ._folders import cache_folder
 
 T = TypeVar("T")
 
 MOST_CACHE_BYTES = 512 * 2**20
+MOST_SHAPES = 24
 
 
 class Worker:
@@ -33,6 +39,44 @@ class Worker:
     def close(self) -> None:
         """Forget the jobs that have not begun."""
         self._pool.shutdown(wait=False, cancel_futures=True)
+
+
+class Memory:
+    """Keeps compiled code from filling the memory: after so many shapes of networks, all of it is let go.
+
+    Parameters
+    ----------
+    most
+        Number of shapes; each takes about 30 MiB.
+    let_go
+        Frees them.
+    """
+
+    def __init__(self, most: int = MOST_SHAPES, let_go: Callable[[], None] = forget) -> None:
+        self._most = most
+        self._let_go = let_go
+        self._seen: dict[Hashable, int] = {}
+        self._lock = threading.Lock()
+
+    def note(self, shape: Hashable, count: int = 1) -> None:
+        """Note that a shape is about to be compiled, unless it has been; ``count`` is how many it counts for."""
+        with self._lock:
+            if shape in self._seen:
+                return
+            full = sum(self._seen.values()) + count > self._most
+            if full:
+                self._seen.clear()
+            self._seen[shape] = count
+        if full:
+            self._let_go()
+            gc.collect()
+            give_back()
+
+
+def give_back() -> None:
+    """Return freed memory to the system, where the C library keeps it (glibc)."""
+    with contextlib.suppress(AttributeError, OSError, TypeError):
+        ctypes.CDLL(None).malloc_trim(0)
 
 
 def live_threads() -> int:

@@ -1,5 +1,6 @@
 """One network watched while it trains, beside its linearisation and its infinite-width limit."""
 
+from ._compile import forget as forget
 from ._config import MOST_POINTS as MOST_POINTS
 from ._config import RANGES as RANGES
 from ._config import WIDTHS as WIDTHS

@@ -43,3 +43,12 @@ def _call(fn: Callable[..., Any], *args: Any) -> None:
     # The precision is that of a thread.
     with jax.enable_x64(True):
         jax.block_until_ready(fn(*args))
+
+
+def forget() -> None:
+    """Let go of all compiled code of this process, that of other computations included.
+
+    A shape takes about 30 MiB. What is asked for again is compiled again, or read from JAX's cache on disk.
+    """
+    compiled.cache_clear()
+    jax.clear_caches()

@@ -2,8 +2,8 @@
 
 import { batch, signal } from "@preact/signals";
 import { readFrame } from "lab/core/frame.js";
-import { FINAL, VERSION } from "lab/core/protocol.js";
-import { takeToken } from "lab/core/token.js";
+import { FINAL, LARGEST_MESSAGE, VERSION } from "lab/core/protocol.js";
+import { bringsToken, takeToken } from "lab/core/token.js";
 
 const RETRY = [500, 1000, 2000, 4000, 8000];
 
@@ -16,11 +16,14 @@ export function create() {
   let run = null;
   let socket = null;
   let attempts = 0;
+  let retry = 0;
   let numbered = 0;
 
   const send = (message) => status.value === "ready" && socket.send(JSON.stringify(message));
 
   function connect() {
+    clearTimeout(retry);
+    retry = 0;
     status.value = "connecting";
     const scheme = location.protocol === "https:" ? "wss:" : "ws:";
     const mine = new WebSocket(`${scheme}//${location.host}/lab`);
@@ -43,7 +46,7 @@ export function create() {
     for (const task of tasks.values()) task.fail("The connection to the server was lost. Try again when it is back.");
     tasks.clear();
     if (last) return;
-    setTimeout(connect, RETRY[Math.min(attempts++, RETRY.length - 1)]);
+    retry = setTimeout(connect, RETRY[Math.min(attempts++, RETRY.length - 1)]);
   }
 
   const receivers = {
@@ -99,8 +102,12 @@ export function create() {
     let succeed, reject;
     const result = new Promise((resolve, refuse) => ([succeed, reject] = [resolve, refuse]));
     const fail = (text) => reject(new Error(text));
-    const begin = () => send({ type: "start", task: number, kind, payload });
-    if (status.value === "disconnected") {
+    const message = { type: "start", task: number, kind, payload };
+    const begin = () => send(message);
+    const length = JSON.stringify(message).length;
+    if (length > LARGEST_MESSAGE) {
+      fail(`This is ${length} characters long; the server reads at most ${LARGEST_MESSAGE}. Shorten it.`);
+    } else if (status.value === "disconnected") {
       fail(`There is no connection to the server now. ${words.value}`);
     } else {
       // While the page connects, the task waits; `welcome` begins it.
@@ -114,6 +121,13 @@ export function create() {
     };
     return { progress, result, cancel };
   }
+
+  // Somebody who looks at the page again, or whose network is back, does not wait for the next attempt.
+  const hurry = () => retry && document.visibilityState === "visible" && connect();
+  addEventListener("online", hurry);
+  document.addEventListener("visibilitychange", hurry);
+  // The address of another server that was opened in this tab does not load the page anew.
+  addEventListener("hashchange", () => bringsToken() && connect());
 
   connect();
   return { status, words, cells, library, open, task };

@@ -1,7 +1,7 @@
 // Where runs and results come from: the server of this page over one WebSocket, or recordings in an exported page.
 //
 // A source has
-//   status      signal of "connecting" | "ready" | "disconnected"
+//   status      signal of "connecting" | "ready" | "disconnected"; words: signal, why it is disconnected
 //   open(config, { play, pace }) -> Run        replaces the run before, whose frames are dropped from then on
 //   task(kind, payload) -> Task                an experiment, the check of a witness, a code cell, a measurement, a snippet
 //   cells       signal: whether code cells may run
