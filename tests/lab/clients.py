@@ -12,12 +12,16 @@ class Client:
     """One connection; frames are acknowledged, everything that was heard is kept."""
 
     def __init__(self, address, token=None, version=protocol.VERSION, greet=True):
-        self.base, _, given = address.partition("/#token=")
+        self.base, _, self.given = address.partition("/#token=")
         url = self.base.replace("http", "ws", 1) + "/lab"
         self.socket = websockets.sync.client.connect(url, origin=self.base, max_size=2**24, proxy=None)
         self.texts, self.frames = [], []
         if greet:
-            self.send({"type": "hello", "token": given if token is None else token, "version": version})
+            self.greet(token, version)
+
+    def greet(self, token=None, version=protocol.VERSION):
+        """Say hello; by default with the token of the address."""
+        self.send({"type": "hello", "token": self.given if token is None else token, "version": version})
 
     def __enter__(self):
         return self

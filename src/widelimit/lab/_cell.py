@@ -83,14 +83,14 @@ async def _run(code: str, folder: str, seconds: float) -> CellResult:
     process = await _spawn(folder)
     killed = None
     try:
-        reading = asyncio.gather(_read(process.stdout, process), _read(process.stderr, process))
+        reading = asyncio.gather(_read(process.stdout, process), _read(process.stderr, process), _watch(process))
         try:
             await _feed(process, code)
-            (output, cut), (said, _) = await asyncio.wait_for(asyncio.shield(reading), seconds)
+            (output, cut), (said, _), _ = await asyncio.wait_for(asyncio.shield(reading), seconds)
         except TimeoutError:
             killed = f"Stopped after {seconds:g} s, the most that a cell may take."
             kill(process)
-            (output, cut), (said, _) = await reading
+            (output, cut), (said, _), _ = await reading
         await process.wait()
     finally:
         kill(process)
@@ -133,6 +133,13 @@ async def _feed(process: asyncio.subprocess.Process, code: str) -> None:
         process.stdin.write(code.encode("utf-8", "replace"))
         await process.stdin.drain()
     process.stdin.close()
+
+
+async def _watch(process: asyncio.subprocess.Process) -> None:
+    # What the cell has started would keep its streams open.
+    while process.returncode is None:
+        await asyncio.sleep(0.02)
+    kill(process)
 
 
 async def _read(stream: asyncio.StreamReader | None, process: asyncio.subprocess.Process) -> tuple[bytes, bool]:

@@ -129,8 +129,10 @@ def listen(host: str, port: int) -> socket.socket:
     Raises
     ------
     ValueError
-        If the port is taken (it is said whether by another lab), forbidden, or the host is not of this machine.
+        If the port is none, taken (it is said whether by another lab) or forbidden, or the host is not of this machine.
     """
+    if not 0 <= port <= 65535:
+        raise ValueError(f"port is {port}; expected a number from 1 to 65535, or 0 for any that is free.")
     try:
         family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
         listening = socket.socket(family, kind, protocol)
