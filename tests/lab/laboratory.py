@@ -1,5 +1,7 @@
 """A lab in a process of its own."""
 
+import asyncio
+import concurrent.futures
 import contextlib
 import os
 import pathlib
@@ -66,3 +68,14 @@ def wait_for(port, process, said):
         time.sleep(0.1)
     said.seek(0)
     raise RuntimeError(f"the lab did not start (exit code {process.poll()}); it said:\n{said.read()}")
+
+
+def in_a_thread(work):
+    """Return what a function returns in a thread of its own: Playwright's event loop runs in that of the tests."""
+    with concurrent.futures.ThreadPoolExecutor(1) as pool:
+        return pool.submit(work).result()
+
+
+def in_a_loop(coroutine):
+    """Return what a coroutine returns."""
+    return in_a_thread(lambda: asyncio.run(coroutine))

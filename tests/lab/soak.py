@@ -183,7 +183,10 @@ def run(seconds, clients=10, say=lambda line: None):
     return Report(
         seconds=seconds,
         clients=clients,
-        **{name: sum(getattr(t, name) for t in tallies) for name in ("right", "opened", "frames", "tasks", "disconnects")},
+        **{
+            name: sum(getattr(t, name) for t in tallies)
+            for name in ("right", "opened", "frames", "tasks", "disconnects")
+        },
         memory_start=start["memory"],
         memory_third=third,
         memory_end=end["memory"],

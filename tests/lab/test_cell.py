@@ -6,6 +6,7 @@ import pathlib
 import tempfile
 
 import pytest
+from laboratory import in_a_loop
 
 from widelimit.lab import _cell as cell
 
@@ -13,7 +14,7 @@ LINUX = os.path.exists("/proc/self/stat")
 
 
 def run(code, seconds=20.0):
-    return asyncio.run(cell.Cells(seconds).run(code))
+    return in_a_loop(cell.Cells(seconds).run(code))
 
 
 def alive(pid):
@@ -111,7 +112,7 @@ def test_stopping_it_ends_the_process_and_lets_the_next_one_run():
         assert (await second).output == "next\n"
         assert not cells.busy
 
-    asyncio.run(play())
+    in_a_loop(play())
     assert own_children() == []
 
 

@@ -4,6 +4,7 @@ import asyncio
 import threading
 import time
 
+import laboratory
 import numpy as np
 import pytest
 
@@ -28,8 +29,8 @@ class StandIn:
     def opening(self):
         return self.frame()
 
-    def pace(self):
-        return 2
+    def pace(self, wanted=0):
+        return wanted or 2
 
     def advance(self, steps):
         if self.fails_at is not None and self.step + steps >= self.fails_at:
@@ -91,7 +92,7 @@ def in_a_loop(play, threads=1):
             for task in asyncio.all_tasks() - {asyncio.current_task()}:
                 task.cancel()
 
-    asyncio.run(main())
+    laboratory.in_a_loop(main())
 
 
 def test_a_run_is_stepped_paused_and_rewound_in_words():

@@ -1,6 +1,5 @@
 """Who gets in: hosts, origins, the token, and what the answers forbid a browser."""
 
-import asyncio
 import base64
 import gzip
 import hashlib
@@ -11,6 +10,7 @@ import time
 
 import httpx
 import pytest
+from laboratory import in_a_loop
 
 from widelimit.lab import _security as security
 from widelimit.lab._app import app
@@ -33,7 +33,7 @@ def get(path="/", host="127.0.0.1", method="GET", **headers):
         async with httpx.AsyncClient(transport=transport, base_url=BASE) as client:
             return await client.request(method, path, headers=headers)
 
-    return asyncio.run(ask())
+    return in_a_loop(ask())
 
 
 @pytest.mark.parametrize("name", ["127.0.0.1:8421", "localhost:8421", "[::1]:8421", "LOCALHOST:8421"])
@@ -137,7 +137,7 @@ def test_a_socket_from_another_origin_is_closed_before_it_opens(origin):
     async def send(message):
         sent.append(message)
 
-    asyncio.run(served()(scope, receive, send))
+    in_a_loop(served()(scope, receive, send))
     assert [message["type"] for message in sent] == ["websocket.close"]
     assert sent[0]["code"] == 4403
 

@@ -13,7 +13,7 @@ import time
 import pytest
 import typer
 from clients import Client, is_frame
-from laboratory import free_port, serving
+from laboratory import free_port, in_a_thread, serving
 
 from widelimit import cli
 from widelimit.lab import _check, _serve
@@ -93,7 +93,9 @@ def test_it_ends_at_once_and_leaves_nothing(name):
         with Client(address) as client:
             client.hear()
             client.send({"type": "open", "run": 1, "config": {"width": 16}, "play": True})
-            client.send({"type": "start", "task": 1, "kind": "cell", "payload": {"code": "import time\ntime.sleep(60)"}})
+            client.send(
+                {"type": "start", "task": 1, "kind": "cell", "payload": {"code": "import time\ntime.sleep(60)"}}
+            )
             client.send({"type": "start", "task": 2, "kind": "exhibit", "payload": {"name": "unit_circle"}})
             client.until(lambda m: is_frame(m) and m[0].step > 0, 120)
             cells = children(process.pid)
@@ -210,7 +212,7 @@ def check(monkeypatch, port, witnesses=("eq_ntk",)):
     monkeypatch.setattr(_check.witnesses, "names", lambda: witnesses)
     monkeypatch.setattr(_check, "_content", lambda: "not asked here")
     said = []
-    return _check.check("127.0.0.1", port, said.append), said
+    return in_a_thread(lambda: _check.check("127.0.0.1", port, said.append)), said
 
 
 def test_a_check_passes_where_everything_works(monkeypatch):

@@ -58,8 +58,8 @@ class LiveRun(Protocol):
         """The frame of step 0 with all that does not change."""
         ...
 
-    def pace(self) -> int:
-        """Return how many steps the next frame should make."""
+    def pace(self, wanted: int = 0) -> int:
+        """Return how many steps the next frame should make: at most ``wanted``, if that is not 0."""
         ...
 
     def advance(self, steps: int) -> Frame:
@@ -189,7 +189,7 @@ class Player:
                 frame = await self._worker.run(functools.partial(run.advance, steps))
                 wish.steps = 0 if _ended(frame) else max(0, wish.steps - steps)
         elif wish.playing:
-            steps = min(wish.pace, MOST_PACE) or run.pace()
+            steps = run.pace(min(wish.pace, MOST_PACE))
             frame = await self._worker.run(functools.partial(run.advance, steps))
         return frame
 

@@ -77,7 +77,7 @@ class Rewind(AbstractClientMessage, frozen=True, tag="rewind"):
 
 
 class Pace(AbstractClientMessage, frozen=True, tag="pace"):
-    """Gradient steps per frame; 0 grows them with the step number, so that all time scales are seen."""
+    """At most so many gradient steps per frame; 0 grows them with the step number, so that all time scales are seen."""
 
     run: int
     steps: int

@@ -116,9 +116,15 @@ class LiveRun:
         }
         return dataclasses.replace(frame, arrays=_float32(arrays) | frame.arrays, numbers=numbers | frame.numbers)
 
-    def pace(self) -> int:
-        """Return the number of steps of the next frame that shows all time scales and keeps frames coming."""
-        wanted = max(1, round(GROWTH * int(self._motion.step)))
+    def pace(self, wanted: int = 0) -> int:
+        """Return how many steps the next frame should make, so that frames keep coming.
+
+        Parameters
+        ----------
+        wanted
+            At most so many; 0 grows them with the step, so that all time scales are seen.
+        """
+        wanted = wanted or max(1, round(GROWTH * int(self._motion.step)))
         return max(1, min(wanted, int(SECONDS_PER_FRAME / self._per_step)))
 
     def advance(self, steps: int) -> Frame:
