@@ -35,7 +35,11 @@ SETTLE = 3.0
 
 @dataclasses.dataclass(frozen=True)
 class Report:
-    """What the server holds before and after, in MiB and numbers, and how the pages fared."""
+    """What the server holds before and after, in MiB and numbers, and how the pages fared.
+
+    Memory rises with compiled code and falls when that is let go; ``memory_low_early`` and ``memory_low_late`` are the
+    lowest values of the first and the second half.
+    """
 
     seconds: float
     clients: int
@@ -45,8 +49,8 @@ class Report:
     tasks: int
     disconnects: int
     memory_start: float
-    memory_third: float
-    memory_end: float
+    memory_low_early: float
+    memory_low_late: float
     memory_most: float
     threads_start: int
     threads_end: int
@@ -173,13 +177,14 @@ def run(seconds, clients=10, say=lambda line: None):
         while any(thread.is_alive() for thread in threads):
             samples.append({"at": time.monotonic() - began, **look(pid)})
             say(json.dumps({name: round(value) for name, value in samples[-1].items()}))
-            threads[0].join(min(10.0, seconds / 5))
+            time.sleep(min(10.0, seconds / 10))
         for thread in threads:
             thread.join()
         time.sleep(SETTLE)
         end, left = look(pid), children(pid)
     tallies = [page.tally for page in pages]
-    third = next((s["memory"] for s in samples if s["at"] >= seconds / 3), end["memory"])
+    early = min(s["memory"] for s in samples if s["at"] < seconds / 2)
+    late = min((s["memory"] for s in samples if s["at"] >= seconds / 2), default=end["memory"])
     return Report(
         seconds=seconds,
         clients=clients,
@@ -188,8 +193,8 @@ def run(seconds, clients=10, say=lambda line: None):
             for name in ("right", "opened", "frames", "tasks", "disconnects")
         },
         memory_start=start["memory"],
-        memory_third=third,
-        memory_end=end["memory"],
+        memory_low_early=early,
+        memory_low_late=min(late, end["memory"]),
         memory_most=max(sample["memory"] for sample in samples),
         threads_start=start["threads"],
         threads_end=end["threads"],
