@@ -9,12 +9,14 @@ from __future__ import annotations
 
 import functools
 import importlib.resources
+import re
 import tomllib
+from collections.abc import Iterator, Mapping
 from typing import Any, Protocol
 
 import msgspec
 
-from ._objects import Item
+from ._objects import PREFIXES, Item
 
 FOLDER = importlib.resources.files("widelimit.lab") / "content"
 
@@ -72,3 +74,32 @@ def read(text: str, record: type[Any], name: str) -> Any:
 def load(part: Part) -> PartContent:
     """Return the content of a part; see `read` for what is raised."""
     return read((FOLDER / part.file).read_text(encoding="utf-8"), part.record, part.file)
+
+
+def check_links(content: Any, name: str, objects: Mapping[str, Item]) -> None:
+    """Check that the links in the texts of a part lead to objects.
+
+    Raises
+    ------
+    ValueError
+        If one does not; file and field are named.
+    """
+    for field, text in _texts(msgspec.to_builtins(content), "$"):
+        for target in LINK.findall(text):
+            if target not in objects:
+                raise ValueError(f"{name}: a text links to {target!r}, which is no object of the page - at `{field}`.")
+
+
+LINK = re.compile(rf"\]\(((?:{'|'.join(PREFIXES)}):[^)\s]*)\)")
+"""A link of a Markdown text to an object."""
+
+
+def _texts(value: Any, field: str) -> Iterator[tuple[str, str]]:
+    if isinstance(value, str):
+        yield field, value
+    elif isinstance(value, dict):
+        for key, inner in value.items():
+            yield from _texts(inner, f"{field}.{key}")
+    elif isinstance(value, list | tuple):
+        for index, inner in enumerate(value):
+            yield from _texts(inner, f"{field}[{index}]")

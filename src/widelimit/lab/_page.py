@@ -9,18 +9,21 @@ from typing import Any
 import jinja2
 import markupsafe
 
-from ._content import load
+from ._content import check_links, load
 from ._objects import Item, registry
 from ._static import import_map
-from ._svg import curves
+from ._svg import curves, table
 from ._text import markdown, mathml
 from .parts import PARTS
 
 
 @functools.cache
 def objects() -> dict[str, Item]:
-    """Return all objects of the page by key."""
-    return registry(tuple(item for part in PARTS for item in load(part).items()))
+    """Return all objects of the page by key, once every text is known to link to objects that exist."""
+    found = registry(tuple(item for part in PARTS for item in load(part).items()))
+    for part in PARTS:
+        check_links(load(part), part.file, found)
+    return found
 
 
 def page_data() -> dict[str, Any]:
@@ -51,6 +54,7 @@ def environment() -> jinja2.Environment:
     env.filters["line"] = lambda text: markupsafe.Markup(converter.renderInline(text))
     env.globals["math"] = mathml
     env.globals["svg"] = curves
+    env.globals["svg_table"] = table
     env.globals["objects"] = objects()
     env.globals["content"] = {part.key: load(part) for part in PARTS}
     env.globals["parts"] = {part.key: part.template for part in PARTS}

@@ -11,6 +11,7 @@ import markupsafe
 from markdown_it.token import Token
 from mdit_py_plugins import dollarmath
 
+from ._mathml import improve
 from ._objects import Item, anchor
 
 
@@ -18,7 +19,7 @@ from ._objects import Item, anchor
 def mathml(tex: str, display: bool = False) -> markupsafe.Markup:
     """Return a formula as MathML that keeps its LaTeX as an annotation."""
     inner = latex2mathml.converter.convert(tex, display="block" if display else "inline")
-    body = re.sub(r"^<math[^>]*>|</math>$", "", inner)
+    body = improve(re.sub(r"^<math[^>]*>|</math>$", "", inner))
     shown = "block" if display else "inline"
     return markupsafe.Markup(
         f'<math display="{shown}"><semantics>{body}'
