@@ -7,17 +7,17 @@ on), so that it follows the colour scheme, and every curve carries its name at i
 from __future__ import annotations
 
 import html
-import itertools
 import math
+from collections.abc import Sequence
 
 import markupsafe
 
 from ..recipes._exhibit import Axis, Curves, Series
 
 WIDTH, HEIGHT = 420, 300
-LEFT, RIGHT, TOP, BOTTOM = 46, 92, 12, 40
-LETTER = 5.6
-"""Width of a letter of a name, generously."""
+LEFT, RIGHT, TOP, BOTTOM = 46, 92, 32, 40
+LETTER, LINE = 8.4, 17
+"""Width of a letter of a name, generously, and the distance of two names."""
 SUPERSCRIPT = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 
 
@@ -95,6 +95,7 @@ def _grid(frame: _Frame) -> list[str]:
             f'<text class="tick" x="{across:.1f}" y="{HEIGHT - BOTTOM + 15}" text-anchor="middle">'
             f"{_number(value)}</text>"
         )
+    parts.append(f'<text class="label" x="0" y="14">{html.escape(panel.y.label)}</text>')
     middle = (LEFT + WIDTH - RIGHT) / 2
     parts.append(
         f'<text class="label" x="{middle}" y="{HEIGHT - 6}" text-anchor="middle">{html.escape(panel.x.label)}</text>'
@@ -103,33 +104,49 @@ def _grid(frame: _Frame) -> list[str]:
 
 
 def _series(series: Series, frame: _Frame) -> list[str]:
-    points = [frame.place(x, y) for x, y in zip(series.x, series.y, strict=True) if y is not None]
     style, parts = f"role-{series.role}", []
     if series.low and series.high:
-        up = [frame.place(x, y) for x, y in zip(series.x, series.high, strict=True) if y is not None]
-        down = [frame.place(x, y) for x, y in zip(series.x, series.low, strict=True) if y is not None]
+        up = [point for run in _runs(series.x, series.high, frame) for point in run]
+        down = [point for run in _runs(series.x, series.low, frame) for point in run]
         parts.append(f'<polygon class="band {style}" points="{_points(up + down[::-1])}"/>')
+    runs = _runs(series.x, series.y, frame)
     if series.mark == "points":
-        return parts + [f'<circle class="point {style}" cx="{x:.1f}" cy="{y:.1f}" r="3"/>' for x, y in points]
+        circles = (f'<circle class="point {style}" cx="{x:.1f}" cy="{y:.1f}" r="3"/>' for run in runs for x, y in run)
+        return [*parts, *circles]
     dash = " dashed" if series.mark == "dashed" else ""
-    return [*parts, f'<polyline class="curve {style}{dash}" points="{_points(points)}"/>']
+    return parts + [f'<polyline class="curve {style}{dash}" points="{_points(run)}"/>' for run in runs]
+
+
+def _runs(xs: Sequence[float], ys: Sequence[float | None], frame: _Frame) -> list[list[tuple[float, float]]]:
+    # A missing value ends a run, so that no line is drawn across it.
+    runs: list[list[tuple[float, float]]] = [[]]
+    for x, y in zip(xs, ys, strict=True):
+        if y is None:
+            runs.append([])
+        else:
+            runs[-1].append(frame.place(x, y))
+    return [run for run in runs if run]
 
 
 def _labels(series: list[Series], frame: _Frame) -> list[str]:
-    # Names at the right ends, moved apart where they would touch.
-    named = []
+    # Names at the right ends, from the lowest up; one that would touch another moves above it.
+    named, placed = [], []
     for one in series:
         known = [(x, y) for x, y in zip(one.x, one.y, strict=True) if y is not None]
         if known and one.mark != "points":
-            named.append([*frame.place(*max(known)), one])
-    named.sort(key=lambda entry: entry[1])
-    for before, after in itertools.pairwise(named):
-        after[1] = max(after[1], before[1] + 13)
-    over = max((entry[1] for entry in named), default=0) - (HEIGHT - BOTTOM)
+            across, up = frame.place(*max(known))
+            named.append((min(across, WIDTH - RIGHT) + 6, up + 5, one))
+    for left, bottom, one in sorted(named, key=lambda entry: -entry[1]):
+        bottom = min(bottom, HEIGHT - BOTTOM)
+        right = left + LETTER * len(one.name)
+        near = [(b, r) for (a, b, r, _) in placed if a < right and r > left]
+        for other, _ in sorted(near, reverse=True):
+            if abs(other - bottom) < LINE:
+                bottom = other - LINE
+        placed.append((left, bottom, right, one))
     return [
-        f'<text class="name role-{one.role}" x="{min(x, WIDTH - RIGHT) + 6:.1f}" y="{y - max(over, 0) + 3.5:.1f}">'
-        f"{html.escape(one.name)}</text>"
-        for x, y, one in named
+        f'<text class="name role-{one.role}" x="{left:.1f}" y="{bottom:.1f}">{html.escape(one.name)}</text>'
+        for left, bottom, _, one in placed
     ]
 
 
@@ -143,3 +160,18 @@ def _number(value: float) -> str:
     if 0 < value < 1e-3 and math.log10(value).is_integer():
         return "10" + f"{math.log10(value):.0f}".translate(SUPERSCRIPT)
     return f"{value:.3g}".replace("-", "−")
+
+
+def table(panel: Curves) -> tuple[list[str], list[list[str]]]:
+    """Return the head and the rows of a panel's data: all its curves over the values of the horizontal axis."""
+    columns: dict[str, dict[float, float | None]] = {}
+    for series in panel.series:
+        name = series.name if series.name not in columns else f"{series.name} ({series.mark})"
+        columns[name] = dict(zip(series.x, series.y, strict=True))
+    places = sorted({x for column in columns.values() for x in column})
+    rows = [[_number(x), *(_cell(column.get(x)) for column in columns.values())] for x in places]
+    return [panel.x.label, *columns], rows
+
+
+def _cell(value: float | None) -> str:
+    return "" if value is None else _number(value)
