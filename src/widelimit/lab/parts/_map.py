@@ -59,6 +59,12 @@ class Content(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         """Return the concepts of a place."""
         return tuple(node for node in self.nodes if node.place == place)
 
+    def beside(self) -> tuple[tuple[Edge, Node], ...]:
+        """Return what defines this concept and what stands against it, each with its link."""
+        nodes = {node.key: node for node in self.nodes}
+        kinds = ("definition", "contrast")
+        return tuple((edge, nodes[edge.start]) for edge in self.edges if edge.kind in kinds and edge.end == CONCEPT)
+
     def items(self) -> tuple[Item, ...]:
         """Return nothing: the concept is the title of the page."""
         return ()
