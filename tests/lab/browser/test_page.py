@@ -24,6 +24,26 @@ def test_axe_finds_nothing(open_page, accessible, picture, dark):
     accessible(page)
 
 
+def test_axe_finds_what_is_wrong(open_page, accessible):
+    page = open_page()
+    page.locator(".carry-in").evaluate("e => { e.appendChild(document.createElement('button')) }")
+    with pytest.raises(AssertionError, match="button-name"):
+        accessible(page, ".carry-in")
+
+
+@pytest.mark.parametrize("script", ["export function attach() { throw new Error('no film'); }", "this is no script"])
+def test_a_part_whose_script_fails_says_so_and_keeps_its_text(open_page, tolerated, script):
+    tolerated.append("no film|Unexpected identifier")
+    page = open_page()
+    answer = {"content_type": "text/javascript", "body": script}
+    page.route("**/static/parts/storyboard.js", lambda route: route.fulfill(**answer))
+    page.reload()
+    part = page.locator("[data-part=storyboard]")
+    part.scroll_into_view_if_needed()
+    expect(part.get_by_role("alert")).to_contain_text("could not be started")
+    expect(part.get_by_role("heading", name="Mechanism Storyboard")).to_be_visible()
+
+
 def test_it_reflows_at_320_pixels(open_page, picture):
     page = open_page(width=320, height=640)
     attach_all(page)
@@ -38,6 +58,8 @@ def test_it_prints_as_an_article(open_page, tmp_path):
     page.emulate_media(media="print")
     expect(page.locator("#demo .buttons").first).to_be_hidden()
     expect(page.locator("h1")).to_be_visible()
+    expect(page.get_by_label("Code of the cell")).to_be_visible()
+    assert page.get_by_role("button").filter(visible=True).count() == 0
     pdf = page.pdf(path=tmp_path / "page.pdf")
     assert pdf.startswith(b"%PDF")
 
@@ -68,10 +90,13 @@ def test_the_keyboard_reaches_everything_and_is_never_trapped(open_page):
         page.keyboard.press("Tab")
         where = page.evaluate(
             "() => { const e = document.activeElement; const p = e.closest('[data-part]'); "
-            "return [e.tagName, p?.dataset.part ?? ''] }"
+            "const ring = [e, e.closest('label, .cell-editor, .sketch-point')].filter(Boolean); "
+            "const seen = ring.some(one => getComputedStyle(one).outlineStyle !== 'none'); "
+            "return [e.tagName, p?.dataset.part ?? '', seen || e.type === 'range', e.outerHTML.slice(0, 120)] }"
         )
         if where[0] == "BODY":
             break
+        assert where[2], f"the focus is not visible on {where[3]}"
         seen.append(where[1])
     assert {"outline", "map", "code", "demo", "storyboard", "inquiry", "review", "practice", "room"} <= set(seen)
 
