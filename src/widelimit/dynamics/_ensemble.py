@@ -292,11 +292,35 @@ def _moments(flow: EnsembleFlow, t: Array, x: Array) -> tuple[Array, Array]:
     own = flow.engine.block(flow.net, x, x).nngp
     # The transpose of A_t, (*times, n, m): one column per input asked for.
     a = flow.method.apply(flow.state, flow.optimizer, flow.scale, t, flow.trained.kernel(cross).T)
-    return _combine(a, cross.nngp, own, flow.nngp, flow.noise, flow.y_train)
+    return ensemble_moments(a, cross.nngp, own, flow.nngp, flow.noise, flow.y_train)
 
 
 @jax.jit
-def _combine(a: Array, cross: Array, own: Array, nngp: Array, noise: Scalar, y: Array) -> tuple[Array, Array]:
+def ensemble_moments(
+    a: Array, cross: Array, own: Array, nngp: Array, noise: Scalar, y: Array
+) -> tuple[Array, Array]:
+    r"""Return mean and covariance of outputs that are a linear function of the training residual.
+
+    .. math::
+        \mu &= A\,y \\
+        \Sigma &= K_{**} + A\,(K + \sigma^2 I)\,A^\top - (A\,K_*^\top + K_*\,A^\top)
+
+    Parameters
+    ----------
+    a
+        :math:`A^\top`, (\*times, n, m): a column for each output asked for.
+    cross, own, nngp
+        NNGP kernels :math:`K_*` (m, n), :math:`K_{**}` (m, m) and :math:`K` (n, n).
+    noise
+        Variance :math:`\sigma^2` of the targets.
+    y
+        Targets (n, o).
+
+    Returns
+    -------
+    tuple
+        Mean (\*times, m, o) and covariance (\*times, m, m).
+    """
     at, mixed = jnp.swapaxes(a, -1, -2), cross @ a
     covariance = own + at @ (nngp @ a + noise * a) - mixed - jnp.swapaxes(mixed, -1, -2)
     return at @ y, (covariance + jnp.swapaxes(covariance, -1, -2)) / 2

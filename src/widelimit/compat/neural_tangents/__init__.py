@@ -4,6 +4,7 @@ The functions have its names, arguments, conventions and shapes; the numbers com
 is listed in docs/neural_tangents.md.
 """
 
+from . import predict as predict
 from ._empirical import NtkImplementation as NtkImplementation
 from ._empirical import empirical_kernel_fn as empirical_kernel_fn
 from ._empirical import empirical_nngp_fn as empirical_nngp_fn
