@@ -296,9 +296,7 @@ def _moments(flow: EnsembleFlow, t: Array, x: Array) -> tuple[Array, Array]:
 
 
 @jax.jit
-def ensemble_moments(
-    a: Array, cross: Array, own: Array, nngp: Array, noise: Scalar, y: Array
-) -> tuple[Array, Array]:
+def ensemble_moments(a: Array, cross: Array, own: Array, nngp: Array, noise: Scalar, y: Array) -> tuple[Array, Array]:
     r"""Return mean and covariance of outputs that are a linear function of the training residual.
 
     .. math::

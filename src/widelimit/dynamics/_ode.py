@@ -93,7 +93,7 @@ class ODE(AbstractFlowMethod):
         return self._solve(_Loss(state, task), task.optimizer, t, _still(_zero_weights(state, task)))[0]
 
     def motion(self, state: Ridged, task: Task, velocity: Array, t: Array) -> Motion:
-        """Return weights and their velocity when the outputs (n, o) already move, with ``velocity`` per unit of time.
+        r"""Return weights and their velocity when the outputs (n, o) already move, with ``velocity`` per unit of time.
 
         Outputs are :math:`f_t = f_0 + b_t\dot f_0 + \Theta\alpha_t`, on other inputs with their own start.
         """

@@ -37,7 +37,9 @@ def map_nested(fn: Callable, *trees: Any) -> Any:
         return fn(*trees)
     kinds = [type(tree).__name__ for tree in trees]
     if len(set(kinds)) > 1 or len({len(tree) for tree in trees}) > 1:
-        raise TypeError(f"nested inputs differ: {', '.join(kinds)} of different lengths or kinds; expected one structure.")
+        raise TypeError(
+            f"nested inputs differ: {', '.join(kinds)} of different lengths or kinds; expected one structure."
+        )
     return type(first)(map_nested(fn, *parts) for parts in zip(*trees, strict=True))
 
 

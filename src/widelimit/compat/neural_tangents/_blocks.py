@@ -80,14 +80,14 @@ def ntk(asked: Asked, params: Params, first: Side, second: Side | None) -> PyTre
     if kept:
         call = _call(asked, first, second, (layout, len(every), kept))
         solve = _whole if layout is None else _mapped
-        found = dict(zip(kept, solve(asked, Problem(call, params), [every[i] for i in kept], first, second), strict=True))
+        found = dict(
+            zip(kept, solve(asked, Problem(call, params), [every[i] for i in kept], first, second), strict=True)
+        )
     zeros = [jnp.zeros(output.kernel, output.dtype) for output in every]
     return jax.tree.unflatten(structure, [found.get(i, zero) for i, zero in enumerate(zeros)])
 
 
-def _whole(
-    asked: Asked, problem: Problem, every: list[Output], first: Side, second: Side | None
-) -> list[Array]:
+def _whole(asked: Asked, problem: Problem, every: list[Output], first: Side, second: Side | None) -> list[Array]:
     """Return the kernels of a network that may mix its examples: all of its input is one example."""
     call, kind = problem.f, _kind(every)
     one = call.batch(*first)
@@ -103,9 +103,7 @@ def _whole(
     return _cut(flat[0, 0], [output.kernel for output in every])
 
 
-def _mapped(
-    asked: Asked, problem: Problem, every: list[Output], first: Side, second: Side | None
-) -> list[Array]:
+def _mapped(asked: Asked, problem: Problem, every: list[Output], first: Side, second: Side | None) -> list[Array]:
     """Return the kernels of a network whose examples are independent."""
     call = problem.f
     batches = [call.layout.outputs[i] for i in call.kept]

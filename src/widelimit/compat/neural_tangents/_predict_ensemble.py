@@ -193,8 +193,8 @@ class _Posterior:
         system = self.system(trained)
         dtype = result_dtype(system.k)
         if test is None and time is None:
-            y = jnp.asarray(self.y, dtype) if dtype != jnp.float64 else evaluate(jnp.asarray, self.y, compute=dtype, result=dtype)
-            return y if own is None else Gaussian(y, y.dtype.type(0) * system.k)
+            y, zeros = evaluate(_targets_alone, self.y, system.k, compute=jnp.float64, result=dtype)
+            return y if own is None else Gaussian(y, zeros)
         nngp = None if own is None else self.kernel(start)
         moments = _Moments(jnp.shape(self.y), self.trace, system.size)
         cross = None if test is None else (test[trained], None if own is None else test[start])
@@ -235,6 +235,10 @@ class _Moments(eqx.Module):
         a = response(state, self.size, t, trained.T)
         mean, covariance = ensemble_moments(a, start, own, as_matrix(nngp), noise, y)
         return from_columns(mean, shape, self.trace), as_pairs(covariance, rows, rows)
+
+
+def _targets_alone(y: Array, k: Array) -> tuple[Array, Array]:
+    return jnp.asarray(y, float), jnp.zeros_like(k)
 
 
 def _keywords(train: dict, test: dict, x_train: PyTree, x_test: PyTree) -> tuple[dict, dict]:

@@ -148,7 +148,9 @@ def gradient_descent(
         start = state if given else ODEState(state, fx_test_0)
         _check_wanted(start.fx_train, start.fx_test, k_test_train)
         if t is None:
-            raise ValueError("t is None; expected finite times: the end of training has a closed form for squared losses.")
+            raise ValueError(
+                "t is None; expected finite times: the end of training has a closed form for squared losses."
+            )
         if momentum is None and not (start.qx_train is None and start.qx_test is None):
             raise ValueError("the state has velocities qx_train or qx_test, and momentum is None; expected a momentum.")
         args = (k_train_train, y_train, start, k_test_train, (t, learning_rate, momentum))
@@ -202,6 +204,8 @@ class _Dynamics(eqx.Module):
 
 def _check_wanted(fx_train_0: Any, fx_test_0: Any, k_test_train: Any) -> None:
     if fx_train_0 is None and fx_test_0 is None:
-        raise ValueError("fx_train_0 and fx_test_0 are both None; expected the outputs for which predictions are wanted.")
+        raise ValueError(
+            "fx_train_0 and fx_test_0 are both None; expected the outputs for which predictions are wanted."
+        )
     if fx_test_0 is not None and k_test_train is None:
         raise ValueError("fx_test_0 is given without k_test_train; expected the kernel of test and training inputs.")
