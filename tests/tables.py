@@ -6,6 +6,11 @@ import jax.numpy as jnp
 import widelimit as wl
 from widelimit import dual
 
+
+def exp_kernel(q12, q1, q2):
+    return jnp.exp((q1 + q2) / 2 + q12)
+
+
 # name -> (dual, whether it is smooth)
 DUALS = {
     "identity": (dual.Identity(), True),
@@ -22,6 +27,16 @@ DUALS = {
     "cos_scaled": (dual.Cos(1.2, 0.6, -0.4), True),
     "gaussian": (dual.Gaussian(), True),
     "gaussian_scaled": (dual.Gaussian(1.5, -0.3), True),
+    "gelu_exact": (dual.Gelu(), True),
+    "exp": (dual.Exp(0.7, 0.5), True),
+    "gabor": (dual.Gabor(), True),
+    "snake": (dual.Snake(0.8), True),
+    "hermite": (dual.Hermite(3), True),
+    "monomial": (dual.Monomial(4), True),
+    "polynomial": (dual.Polynomial((0.3, -1.0, 0.5, 0.2)), True),
+    "relu_squared": (dual.RectifiedMonomial(2), False),
+    "relu_cubed": (dual.RectifiedMonomial(3), False),
+    "kernel_function": (dual.KernelFunction(exp_kernel, fn=jnp.exp, mean_fn=lambda q: jnp.exp(q / 2)), True),
     "tanh": (dual.Quadrature(jnp.tanh), True),
     "silu": (dual.Quadrature(jax.nn.silu), True),
     "gelu": (dual.Quadrature(jax.nn.gelu), True),

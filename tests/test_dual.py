@@ -22,6 +22,19 @@ GOLDEN = {
     "sin": (dual.Sin(), 0.432332358382, 0.191700249782, 0.567667641618, 0.414830409931),
     "cos": (dual.Cos(), 0.567667641618, 0.414830409931, 0.432332358382, 0.191700249782),
     "gaussian": (dual.Gaussian(), 0.447213595500, 0.353553390593, 0.357770876400, 0.088388347648),
+    "exp": (dual.Exp(), 7.389056098931, 4.481689070338, 7.389056098931, 4.481689070338),
+    "hermite3": (dual.Hermite(3), 1.0, 0.125, 3.0, 0.75),
+    "cube": (dual.Monomial(3), 15.0, 5.25, 27.0, 13.5),
+    "relu_squared": (dual.RectifiedMonomial(2), 1.5, 0.706748335783, 2.0, 1.217995562088),
+    "sigmoid_like": (
+        dual.Erf(0.5, 1 / 2.4020563531719796, 0.5),
+        0.291433623430,
+        0.270540566882,
+        0.042395761266,
+        0.041310753494,
+    ),
+    "rbf": (dual.Sin(2**0.5, 2**0.5, np.pi / 4), 1.0, 0.367879441171, 2.0, 0.735758882343),
+    "exp_normalized": (dual.ExpNormalized(), 1.0, 0.606530659713, 1.0, 0.606530659713),
     "sigmoid": (
         dual.Quadrature(jax.nn.sigmoid),
         0.293379035858,
@@ -58,7 +71,7 @@ def test_agrees_with_the_definition(name, q1, q2, correlation):
     """Against a fine two-dimensional sum over u and v given u, a grid that has nothing to do with the dual's own."""
     phi, smooth = DUALS[name]
     q12 = correlation * np.sqrt(q1 * q2)
-    z, step = np.linspace(-8.7, 8.7, 1801, retstep=True)
+    z, step = np.linspace(-12, 12, 2401, retstep=True)
     weights = np.exp(-(z**2) / 2) * step / np.sqrt(2 * np.pi)
     u = np.sqrt(q1) * z
     v = q12 / q1 * u[:, None] + np.sqrt(q2 - q12**2 / q1) * z
@@ -66,7 +79,19 @@ def test_agrees_with_the_definition(name, q1, q2, correlation):
     measured = dual.covariance(phi, jnp.asarray(q1), jnp.asarray(q12), jnp.asarray(q2))
     # At a kink the sum itself has an error of the order of its squared step, 1e-4 / 12; a quadrature dual has its own.
     own = 0.0 if not isinstance(phi, dual.Quadrature) else 2 * float(jnp.max(phi.error(jnp.asarray([q1, q2]))))
-    assert float(measured) == pytest.approx(float(expected), abs=own + (1e-11 if smooth else 1e-5))
+    assert float(measured) == pytest.approx(float(expected), rel=1e-12, abs=own + (1e-11 if smooth else 1e-5))
+
+
+@pytest.mark.parametrize("name", DUALS)
+@pytest.mark.parametrize("q", [0.0, 1e-12, 0.3, 4.0])
+def test_mean_agrees_with_the_definition(name, q):
+    phi, smooth = DUALS[name]
+    z, step = np.linspace(-10, 10, 4001, retstep=True)
+    weights = np.exp(-(z**2) / 2) * step / np.sqrt(2 * np.pi)
+    expected = weights @ np.asarray(phi.value(jnp.asarray(np.sqrt(q) * z)))
+    # At a kink the sum has an error of the order of its squared step, 2.5e-5 / 12, times the density 0.4.
+    assert float(phi.mean(jnp.asarray(q))) == pytest.approx(float(expected), abs=1e-12 if smooth else 4e-6, rel=1e-12)
+    assert np.isfinite(jax.grad(phi.mean)(jnp.asarray(q)))
 
 
 @pytest.mark.parametrize("name", DUALS)

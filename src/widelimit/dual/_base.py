@@ -19,6 +19,7 @@ class AbstractDual(eqx.Module):
 
     ========================  ===============================================================
     ``value(u)``              :math:`\varphi(u)`
+    ``mean(q)``               :math:`E\,\varphi(u)`
     ``moment(q)``             :math:`E\,\varphi(u)^2`
     ``gap(q1, q2, g)``        :math:`\tfrac12 E(\varphi(u)-\varphi(v))^2`
     ``slope(q1, q2, g)``      :math:`E\,\varphi'(u)\varphi'(v) = \partial\,\mathrm{gap}/\partial g` (Price)
@@ -35,6 +36,10 @@ class AbstractDual(eqx.Module):
     @abc.abstractmethod
     def value(self, u: Array) -> Array:
         """Return the activation itself."""
+
+    @abc.abstractmethod
+    def mean(self, q: Array) -> Array:
+        """Return the mean of the activation under variance ``q``."""
 
     @abc.abstractmethod
     def moment(self, q: Array) -> Array:

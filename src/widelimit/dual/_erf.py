@@ -7,7 +7,7 @@ import jax.numpy as jnp
 
 from .._typing import Array, Scalar
 from ._base import AbstractDual
-from ._math import angle
+from ._math import arcsine_gap
 
 
 class Erf(AbstractDual):
@@ -35,34 +35,23 @@ class Erf(AbstractDual):
         """Return the activation itself."""
         return self.a * jax.scipy.special.erf(self.b * u) + self.c
 
+    def mean(self, q: Array) -> Array:
+        r"""Return the offset: the rest is odd."""
+        return self.c * jnp.ones_like(q)
+
     def moment(self, q: Array) -> Array:
         """Return the second moment of the activation under variance ``q``."""
-        return self.a**2 * (1 - angle(1 / (1 + 2 * self.b**2 * q)) * (2 / math.pi)) + self.c**2
+        x = 2 * self.b**2 * q
+        return self.a**2 * (2 / math.pi) * jnp.arctan2(x, jnp.sqrt(1 + 2 * x)) + self.c**2
 
     def gap(self, q1: Array, q2: Array, g: Array) -> Array:
         """Return half the mean squared difference of the activations."""
-        d1, d2, shift, apart = self._augmented(q1, q2, g)
-        root = jnp.sqrt(d1 * d2)
-        h = (apart + 1) / root
-        first = _angle_difference(h, 1 / d1, apart / root + shift / (d1 * jnp.sqrt(d2)))
-        second = _angle_difference(h, 1 / d2, apart / root - shift / (d2 * jnp.sqrt(d1)))
+        b2 = 2 * self.b**2
+        first, second = arcsine_gap(b2 * q1, b2 * q2, b2 * g)
         return self.a**2 / math.pi * (first + second)
 
     def slope(self, q1: Array, q2: Array, g: Array) -> Array:
         """Return the expected product of the derivatives."""
-        d1, d2, _, apart = self._augmented(q1, q2, g)
-        h = (apart + 1) / jnp.sqrt(d1 * d2)
-        return (4 / math.pi) * (self.a * self.b) ** 2 / jnp.sqrt(d1 * d2 * h * (2 - h))
-
-    def _augmented(self, q1: Array, q2: Array, g: Array) -> tuple[Array, Array, Array, Array]:
-        # D1, D2, sqrt(D1) - sqrt(D2), and sqrt(D1 D2) h - 1, each free of cancellation.
-        b2 = self.b**2
-        d1, d2 = 1 + 2 * b2 * q1, 1 + 2 * b2 * q2
-        shift = 2 * b2 * (q1 - q2) / (jnp.sqrt(d1) + jnp.sqrt(d2))
-        return d1, d2, shift, 2 * b2 * g - shift**2 / 2
-
-
-def _angle_difference(h1: Array, h2: Array, difference: Array) -> Array:
-    # angle(h1) - angle(h2) for 0 < h2 <= 1, with h1 - h2 given.
-    x, y = h1 / 2, h2 / 2
-    return 2 * jnp.arcsin(difference / 2 / (jnp.sqrt(x * (1 - y)) + jnp.sqrt(y * (1 - x))))
+        b2 = 2 * self.b**2
+        area = g * (q1 + q2 - g) - (q1 - q2) ** 2 / 4
+        return (2 / math.pi) * self.a**2 * b2 / jnp.sqrt(1 + b2 * (q1 + q2) + b2**2 * area)

@@ -40,6 +40,10 @@ class Gaussian(AbstractDual):
         """Return the activation itself."""
         return self.a * jnp.exp(self.b * u**2)
 
+    def mean(self, q: Array) -> Array:
+        r"""Return :math:`a(1-2bq)^{-1/2}`."""
+        return self.a / jnp.sqrt(1 - 2 * self.b * q)
+
     def moment(self, q: Array) -> Array:
         """Return the second moment of the activation under variance ``q``."""
         return self.a**2 / jnp.sqrt(1 - 4 * self.b * q)

@@ -17,6 +17,10 @@ class Identity(AbstractDual):
         """Return ``u``."""
         return u
 
+    def mean(self, q: Array) -> Array:
+        r"""Return zero."""
+        return jnp.zeros_like(q)
+
     def moment(self, q: Array) -> Array:
         """Return ``q``."""
         return q

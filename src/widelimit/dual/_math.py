@@ -82,3 +82,33 @@ def _polynomial(x: Array) -> Array:
     for coefficient in _SEGMENT:
         value = value * x + coefficient
     return value
+
+
+def arcsine_gap(q1: Array, q2: Array, g: Array) -> tuple[Array, Array]:
+    r"""Return :math:`\theta_{12} - \theta_1` and :math:`\theta_{12} - \theta_2`, the angles of the arc-sine kernel.
+
+    .. math:: \cos\theta_{12} = \frac{q_{12}}{\sqrt{R_1R_2}},\qquad \cos\theta_i = \frac{q_i}{R_i},\qquad R_i = 1+q_i
+    """
+    r1, r2 = 1 + q1, 1 + q2
+    root = jnp.sqrt(r1 * r2)
+    shift = (q1 - q2) / (jnp.sqrt(r1) + jnp.sqrt(r2))
+    apart = g - shift**2 / 2
+    h = (apart + 1) / root
+    first = _angle_difference(h, 1 / r1, apart / root + shift / (r1 * jnp.sqrt(r2)))
+    second = _angle_difference(h, 1 / r2, apart / root - shift / (r2 * jnp.sqrt(r1)))
+    return first, second
+
+
+def _angle_difference(h1: Array, h2: Array, difference: Array) -> Array:
+    # angle(h1) - angle(h2) for 0 < h2 <= 1, with h1 - h2 given.
+    x, y = h1 / 2, h2 / 2
+    return 2 * jnp.arcsin(difference / 2 / (safe_sqrt(x * (1 - y)) + safe_sqrt(y * (1 - x))))
+
+
+def excess_of_sine(x: Array) -> Array:
+    r"""Return :math:`x - \sin x`, below one half by its series (truncation below 1e-17 relative)."""
+    y = jnp.minimum(x**2, 0.25)
+    series = jnp.ones_like(y)
+    for k in (12, 10, 8, 6, 4):
+        series = 1 - series * y / (k * (k + 1))
+    return jnp.where(x**2 < 0.25, x * y / 6 * series, x - jnp.sin(x))

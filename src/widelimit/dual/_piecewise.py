@@ -6,7 +6,7 @@ import jax.numpy as jnp
 
 from .._typing import Array, Scalar
 from ._base import AbstractDual
-from ._math import angle, haversine, segment
+from ._math import angle, haversine, safe_sqrt, segment
 
 
 class PiecewiseLinear(AbstractDual):
@@ -31,6 +31,10 @@ class PiecewiseLinear(AbstractDual):
     def value(self, u: Array) -> Array:
         """Return the activation itself."""
         return self.a * jnp.minimum(u, 0) + self.b * jnp.maximum(u, 0)
+
+    def mean(self, q: Array) -> Array:
+        r"""Return :math:`(b - a)\sqrt{q/2\pi}`."""
+        return (self.b - self.a) * safe_sqrt(q) / math.sqrt(2 * math.pi)
 
     def moment(self, q: Array) -> Array:
         r"""Return :math:`\tfrac12(a^2 + b^2)\,q`."""

@@ -60,6 +60,10 @@ class Quadrature(AbstractDual):
         """Return the activation itself."""
         return self.fn(u)
 
+    def mean(self, q: Array) -> Array:
+        """Return the mean of the activation under variance ``q``."""
+        return _expectation1(self.fn, self.nodes, jnp.asarray(q))
+
     def moment(self, q: Array) -> Array:
         """Return the second moment, after checking the error estimate at this variance."""
         q = jnp.asarray(q)

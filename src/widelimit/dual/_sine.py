@@ -31,6 +31,10 @@ class Sin(AbstractDual):
         """Return the activation itself."""
         return self.a * jnp.sin(self.b * u + self.c)
 
+    def mean(self, q: Array) -> Array:
+        r"""Return :math:`a\sin c\,e^{-b^2q/2}`."""
+        return self.a * jnp.sin(jnp.asarray(self.c, q.dtype)) * jnp.exp(-(self.b**2) * q / 2)
+
     def moment(self, q: Array) -> Array:
         """Return the second moment of the activation under variance ``q``."""
         phase = jnp.cos(2 * jnp.asarray(self.c, q.dtype))

@@ -182,7 +182,7 @@ def _look(shape: Shape, problem: Problem, first: Params, params: Params) -> Look
 
     def features(x: Array) -> Array:
         for layer, p in zip(net.layers[:-1], params[:-1], strict=True):
-            x = layer.forward(p, x)
+            x = layer(p, x)
         return x
 
     kernel = EmpiricalNTK(net.apply, params, Trace(), StructuredDerivatives(), shape.rates(net, first))
