@@ -62,6 +62,7 @@ from ._signal import Gaussianity as Gaussianity
 from ._signal import Signal as Signal
 from ._space import Space as Space
 from ._tokens import input_signal as input_signal
+from ._transpose import Transpose as Transpose
 from ._window import Circular as Circular
 from ._window import Valid as Valid
 from ._window import Zeros as Zeros

@@ -18,7 +18,7 @@ from ._base import AbstractLayer
 from ._join import concatenate_pairs, multiply_pairs, sum_pairs
 from ._pair import Pair
 from ._sample import Sample
-from ._signal import Gaussianity, Signal, check_independent, combine, copies
+from ._signal import Gaussianity, Signal, branches, check_independent, combine, copies
 from ._space import Space, most
 from ._step import step
 
@@ -177,7 +177,7 @@ class Sum(AbstractLayer):
 
     def transmit(self, signal: Any) -> Signal:
         """Return what is known of the sum, refusing branches that are correlated."""
-        _tuple(signal, "a sum")
+        signal = branches(signal, "a sum")
         check_independent(signal, "a sum")
         return Signal(*combine(signal))
 
@@ -220,7 +220,7 @@ class Product(AbstractLayer):
 
     def transmit(self, signal: Any) -> Signal:
         """Return what is known of the product, refusing branches that are correlated."""
-        _tuple(signal, "a product")
+        signal = branches(signal, "a product")
         check_independent(signal, "a product")
         return Signal(Gaussianity.NOT_GAUSSIAN, combine(signal)[1])
 
@@ -276,7 +276,7 @@ class Concatenate(AbstractLayer):
 
     def transmit(self, signal: Any) -> Signal:
         """Return what is known of the branches beside each other."""
-        _tuple(signal, "a concatenation")
+        signal = branches(signal, "a concatenation")
         kind, roots = combine(signal)
         if self.axis != -1:
             check_independent(signal, "a concatenation along space")

@@ -22,6 +22,7 @@ from ._parameterization import NTKParameterization, StandardParameterization
 from ._pool import AvgPool, GlobalAvgPool, GlobalSumPool, SumPool
 from ._rates import RateMultiplier
 from ._repeat import Repeat
+from ._transpose import Transpose
 from ._window import Circular, Valid, Zeros
 
 VERSION = 1
@@ -48,6 +49,7 @@ TYPES = {
         Product,
         Concatenate,
         Repeat,
+        Transpose,
         RateMultiplier,
         NTKParameterization,
         StandardParameterization,

@@ -41,8 +41,25 @@ def fresh() -> Signal:
 
 
 def copies(signal: Signal, count: int) -> tuple[Signal, ...]:
-    """Return ``count`` inputs that are independent of each other."""
-    return tuple(dataclasses.replace(signal, roots=frozenset([object()])) for _ in range(count))
+    """Return ``count`` inputs. Data are not independent of other data; what is not known yet may be."""
+    if signal.gaussianity is Gaussianity.UNKNOWN:
+        return tuple(dataclasses.replace(signal, roots=frozenset([object()])) for _ in range(count))
+    return (signal,) * count
+
+
+def branches(signal: "Signal | tuple[Signal, ...]", what: str) -> tuple[Signal, ...]:
+    """Return the signals that are joined; those of a part that is not yet composed are not known.
+
+    Raises
+    ------
+    ValueError
+        If there is one signal only.
+    """
+    if isinstance(signal, tuple):
+        return signal
+    if signal.given and signal.gaussianity is Gaussianity.UNKNOWN:
+        return copies(signal, 2)
+    raise ValueError(f"{what} got one signal; expected a tuple of branches. Put FanOut and parallel before it.")
 
 
 def combine(signals: tuple[Signal, ...]) -> tuple[Gaussianity, frozenset]:

@@ -5,6 +5,7 @@ is listed in docs/neural_tangents.md.
 """
 
 from . import predict as predict
+from . import stax as stax
 from ._batch import batch as batch
 from ._empirical import NtkImplementation as NtkImplementation
 from ._empirical import empirical_kernel_fn as empirical_kernel_fn
