@@ -74,7 +74,6 @@ def test_filters_may_have_their_axes_in_any_order():
     (shape, params), (shape_plain, params_plain) = net[0](KEY, x.shape), plain[0](KEY, x.shape)
     assert params[0].shape == (4, 2, 2, 1) and params_plain[0].shape == (1, 2, 2, 4)
     weight = jnp.transpose(params_plain[0], (3, 1, 2, 0))
-    close(weight, params[0])
     close(net[1]((weight, params[1]), x), jnp.swapaxes(plain[1](params_plain, x), 1, 2), 1e-6)
     assert shape == (2, shape_plain[2], shape_plain[1], 4)
     found, expected = net[2](x, get="nngp"), plain[2](x, get="nngp")
