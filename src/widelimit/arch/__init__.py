@@ -26,6 +26,7 @@ from ._compose import Serial as Serial
 from ._compose import residual as residual
 from ._compose import serial as serial
 from ._conv import Conv as Conv
+from ._conv_transpose import ConvTranspose as ConvTranspose
 from ._dense import Dense as Dense
 from ._exponents import Exponents as Exponents
 from ._exponents import feature_exponent as feature_exponent
@@ -34,6 +35,7 @@ from ._json import from_json as from_json
 from ._json import to_json as to_json
 from ._kernel_limit import check_kernel_limit as check_kernel_limit
 from ._kernel_limit import check_start as check_start
+from ._local import LocallyConnected as LocallyConnected
 from ._pair import Pair as Pair
 from ._pair import input_pair as input_pair
 from ._parameterization import AbstractParameterization as AbstractParameterization

@@ -18,6 +18,8 @@ from ._compose import Residual, Serial
 from ._conv import Conv
 from ._dense import Dense
 from ._flatten import Flatten
+from ._local import LocallyConnected
+from ._conv_transpose import ConvTranspose
 from ._parameterization import NTKParameterization, StandardParameterization
 from ._pool import AvgPool, GlobalAvgPool, GlobalSumPool, SumPool
 from ._rates import RateMultiplier
@@ -39,6 +41,8 @@ TYPES = {
         SumPool,
         GlobalAvgPool,
         GlobalSumPool,
+        LocallyConnected,
+        ConvTranspose,
         Valid,
         Zeros,
         Circular,
