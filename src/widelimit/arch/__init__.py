@@ -36,6 +36,7 @@ from ._json import to_json as to_json
 from ._kernel_limit import check_kernel_limit as check_kernel_limit
 from ._kernel_limit import check_start as check_start
 from ._local import LocallyConnected as LocallyConnected
+from ._norm import LayerNorm as LayerNorm
 from ._pair import Pair as Pair
 from ._pair import input_pair as input_pair
 from ._parameterization import AbstractParameterization as AbstractParameterization
@@ -47,6 +48,7 @@ from ._pool import AvgPool as AvgPool
 from ._pool import GlobalAvgPool as GlobalAvgPool
 from ._pool import GlobalSumPool as GlobalSumPool
 from ._pool import SumPool as SumPool
+from ._rates import Rate as Rate
 from ._rates import frozen as frozen
 from ._rates import with_learning_rate as with_learning_rate
 from ._repeat import Repeat as Repeat

@@ -102,7 +102,9 @@ class ConvTranspose(AbstractLayer):
         """Return the output for one example."""
         over, depth = self.over(), len(self.window)
         layout = jax.lax.ConvDimensionNumbers(
-            (0, depth + 1, *range(1, depth + 1)), (depth + 1, depth, *range(depth)), (0, depth + 1, *range(1, depth + 1))
+            (0, depth + 1, *range(1, depth + 1)),
+            (depth + 1, depth, *range(depth)),
+            (0, depth + 1, *range(1, depth + 1)),
         )
         weight = params["weight"].astype(x.values.dtype)
         z = jax.lax.conv_general_dilated(

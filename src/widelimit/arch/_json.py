@@ -16,13 +16,14 @@ from ._base import AbstractLayer
 from ._branches import Concatenate, FanOut, Parallel, Product, Sum
 from ._compose import Residual, Serial
 from ._conv import Conv
+from ._conv_transpose import ConvTranspose
 from ._dense import Dense
 from ._flatten import Flatten
 from ._local import LocallyConnected
-from ._conv_transpose import ConvTranspose
+from ._norm import LayerNorm
 from ._parameterization import NTKParameterization, StandardParameterization
 from ._pool import AvgPool, GlobalAvgPool, GlobalSumPool, SumPool
-from ._rates import RateMultiplier
+from ._rates import Rate, RateMultiplier
 from ._repeat import Repeat
 from ._window import Circular, Valid, Zeros
 
@@ -43,6 +44,7 @@ TYPES = {
         GlobalSumPool,
         LocallyConnected,
         ConvTranspose,
+        LayerNorm,
         Valid,
         Zeros,
         Circular,
@@ -52,6 +54,7 @@ TYPES = {
         Product,
         Concatenate,
         Repeat,
+        Rate,
         RateMultiplier,
         NTKParameterization,
         StandardParameterization,
