@@ -136,8 +136,7 @@ class LinearMap(AbstractLayer):
         """Return the second moments and the NTK behind the layer."""
         on, weights = self._map(), self._map(weights=True)
         masks = {name: reached(getattr(pair, name), weights) for name in ("mask_x", "mask_y")}
-        mixed = dataclasses.replace(mix(pair, on, on), **masks)
-        return dataclasses.replace(mixed, mask_x=None, mask_y=None) if not mixed.xx.ndim else mixed
+        return dataclasses.replace(mix(pair, on, on), **masks)
 
     def _at(self) -> int:
         # How many of the axes that are kept stand before the first that is not.

@@ -103,8 +103,8 @@ class LayerNorm(AbstractLayer):
             ntk=pair.ntk / (pair.first(x.scale) * y.scale),
             gap_x=None if pair.gap_x is None else _gap(pair, pair.gap_x, x, x),
             gap_y=None if pair.gap_y is None else _gap(pair, pair.gap_y, y, y),
-            mean_x=x.mean,
-            mean_y=y.mean,
+            mean_x=None if x.left is None else x.left / x.scale,
+            mean_y=None if y.left is None else y.left / y.scale,
         )
         return dataclasses.replace(new, ntk=new.ntk + self.rate.factor * (new.xy + 1)) if self.affine else new
 
@@ -137,11 +137,11 @@ class _Side:
     # One of the two inputs: variance of each position about the mean that is subtracted, what it is divided by,
     # the mean that is left.
     def __init__(self, q: Array, mean: Array | None, over: Callable[[Array], Array], eps: Scalar) -> None:
-        self.before, self.taken, self.mean = mean, None, None
+        self.before, self.taken, self.left = mean, None, None
         self.variance = q
         if mean is not None:
             self.taken = jnp.broadcast_to(over(mean), q.shape)
-            self.mean = mean - self.taken
+            self.left = mean - self.taken
             self.variance = jnp.maximum(q - self.taken * (2 * mean - self.taken), 0)
         self.scale = jnp.broadcast_to(jnp.sqrt(over(self.variance) + eps), q.shape)
 
