@@ -46,6 +46,7 @@ class Flatten(AbstractLayer):
             channels=pair.channels * pair.xx.size,
             mean_x=mean(pair.mean_x),
             mean_y=mean(pair.mean_y),
+            same=pair.same,
         )
 
     def transmit(self, signal: Signal) -> Signal:

@@ -69,6 +69,17 @@ def mix(pair: Pair, on_x: SpatialMap, on_y: SpatialMap) -> Pair:
     )
 
 
+def reached(mask: Array | None, on: SpatialMap) -> Array | None:
+    """Return where a map with no negative entry gives a position that is present.
+
+    It is one that depends on a position that is present, or on none at all.
+    """
+    if mask is None:
+        return None
+    here = mask.astype(float)
+    return (on(here) > 0) | (on(jnp.ones_like(here)) == 0)
+
+
 def _variance(q: Array, gap: Array, both: Callable, on: SpatialMap) -> Array:
     # From the covariances themselves: their mean may be far smaller than the mean of the variances.
     covariance = (q.reshape(*q.shape, *(1,) * q.ndim) + q) / 2 - gap

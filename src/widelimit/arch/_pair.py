@@ -39,6 +39,9 @@ class Pair(eqx.Module):
         True where a position is present, (\*S,); None if all are. Moments are zero at missing positions.
     graph_x, graph_y
         Adjacency matrices of the inputs, if they have any.
+    same
+        Whether x and y are one and the same input, so that they share what is random per input, such as the mask of
+        a `Dropout`; None counts as no.
     """
 
     xx: Array
@@ -54,6 +57,7 @@ class Pair(eqx.Module):
     mask_y: Array | None = None
     graph_x: Array | None = None
     graph_y: Array | None = None
+    same: Array | None = None
 
     @property
     def space(self) -> Space:
@@ -132,6 +136,7 @@ def input_pair(x: Sample | Array, y: Sample | Array, space: Space = Space.DIAGON
 
     full = space is Space.FULL and depth > 0
     gap = apart(u, v, full)
+    mask_x, mask_y = _mask(x, y, depth), _mask(y, x, depth)
     return Pair(
         xx=jnp.ones(u.shape) if tokens else jnp.mean(u * u, -1),
         yy=jnp.ones(v.shape) if tokens else jnp.mean(v * v, -1),
@@ -142,10 +147,11 @@ def input_pair(x: Sample | Array, y: Sample | Array, space: Space = Space.DIAGON
         gap_y=apart(v, v, full) if full else None,
         mean_x=None if tokens else jnp.mean(u, -1),
         mean_y=None if tokens else jnp.mean(v, -1),
-        mask_x=_mask(x, y, depth),
-        mask_y=_mask(y, x, depth),
+        mask_x=mask_x,
+        mask_y=mask_y,
         graph_x=x.graph,
         graph_y=y.graph,
+        same=jnp.all(u == v) & (True if mask_x is None else jnp.all(mask_x == mask_y)),
     ).cleared()
 
 

@@ -4,7 +4,16 @@ import jax
 import jax.numpy as jnp
 
 from .._typing import Array, PyTree
-from ..arch import AbstractLayer, batch, check_kernel_limit, check_start, example_shape, input_signal, is_sample
+from ..arch import (
+    AbstractLayer,
+    batch,
+    check_kernel_limit,
+    check_start,
+    check_vocabulary,
+    example_shape,
+    input_signal,
+    is_sample,
+)
 from ..engine import AbstractEngine, Reference
 from ._base import AbstractKernel
 
@@ -91,6 +100,7 @@ def _read(net: AbstractLayer, x: PyTree, name: str) -> PyTree:
     x = batch(x, name)
     net.out_shape(example_shape(x))
     if input_signal(net).tokens:
+        check_vocabulary(net, x, name)
         return x
     return jax.tree.map(lambda s: s.with_values(_floating(s.values)), x, is_leaf=is_sample)
 
