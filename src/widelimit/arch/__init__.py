@@ -14,6 +14,7 @@ from ._activation import Identity as Identity
 from ._activation import LeakyRelu as LeakyRelu
 from ._activation import Relu as Relu
 from ._activation import Sin as Sin
+from ._aggregate import Aggregate as Aggregate
 from ._base import AbstractLayer as AbstractLayer
 from ._branches import Concatenate as Concatenate
 from ._branches import FanOut as FanOut
@@ -30,6 +31,7 @@ from ._dense import Dense as Dense
 from ._exponents import Exponents as Exponents
 from ._exponents import feature_exponent as feature_exponent
 from ._flatten import Flatten as Flatten
+from ._graph import Edges as Edges
 from ._json import from_json as from_json
 from ._json import to_json as to_json
 from ._kernel_limit import check_kernel_limit as check_kernel_limit

@@ -12,6 +12,7 @@ from .. import dual
 from .._typing import Tracer
 from ._abc import ABC
 from ._activation import Activation
+from ._aggregate import Aggregate
 from ._base import AbstractLayer
 from ._branches import Concatenate, FanOut, Parallel, Product, Sum
 from ._compose import Residual, Serial
@@ -48,6 +49,7 @@ TYPES = {
         Product,
         Concatenate,
         Repeat,
+        Aggregate,
         RateMultiplier,
         NTKParameterization,
         StandardParameterization,

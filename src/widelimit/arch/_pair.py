@@ -10,6 +10,7 @@ import jax
 import jax.numpy as jnp
 
 from .._typing import Array
+from ._graph import Graph
 from ._sample import Sample
 from ._space import Space
 
@@ -38,7 +39,7 @@ class Pair(eqx.Module):
     mask_x, mask_y
         True where a position is present, (\*S,); None if all are. Moments are zero at missing positions.
     graph_x, graph_y
-        Adjacency matrices of the inputs, if they have any.
+        Adjacency matrices of the inputs, or their `Edges`, if they have any.
     """
 
     xx: Array
@@ -52,8 +53,8 @@ class Pair(eqx.Module):
     mean_y: Array | None = None
     mask_x: Array | None = None
     mask_y: Array | None = None
-    graph_x: Array | None = None
-    graph_y: Array | None = None
+    graph_x: Graph | None = None
+    graph_y: Graph | None = None
 
     @property
     def space(self) -> Space:
