@@ -60,9 +60,7 @@ LAYERS = {
         False,
     ),
     "sum_pool_circular": (
-        wl.serial(
-            conv(2), wl.Erf(), arch.SumPool((2,), padding=arch.Circular()), dense(16), wl.Erf(), wl.Flatten(), dense(1)
-        ),
+        wl.serial(conv(2), wl.Erf(), arch.SumPool((2,), padding=arch.Circular()), dense(16), wl.Erf(), wl.Flatten(), dense(1)),
         (5, 2),
         True,
     ),
@@ -133,9 +131,5 @@ LAYERS = {
         (3,),
         False,
     ),
-    "frozen": (
-        wl.serial(arch.frozen(dense(16)), wl.Erf(), arch.with_learning_rate(dense(16), 0.3), wl.Erf(), dense(1)),
-        (3,),
-        True,
-    ),
+    "frozen": (wl.serial(arch.frozen(dense(16)), wl.Erf(), arch.with_learning_rate(dense(16), 0.3), wl.Erf(), dense(1)), (3,), True),
 }

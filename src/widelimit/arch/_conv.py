@@ -130,3 +130,4 @@ class Conv(AbstractLayer):
 
     def _fans(self, channels: int) -> tuple[int, int]:
         return math.prod(self.window) * channels // self.groups, self.width
+

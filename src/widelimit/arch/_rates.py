@@ -81,7 +81,9 @@ def with_learning_rate(layer: AbstractLayer, factor: Scalar) -> AbstractLayer:
     """
     if not isinstance(layer, AbstractLayer):
         raise ValueError(f"layer is {layer!r}; expected a layer, such as Dense(64).")
-    return jax.tree.map(lambda node: RateMultiplier(node, factor) if _is_one(node) else node, layer, is_leaf=_is_one)
+    return jax.tree.map(
+        lambda node: RateMultiplier(node, factor) if _is_one(node) else node, layer, is_leaf=_is_one
+    )
 
 
 def frozen(layer: AbstractLayer) -> AbstractLayer:
