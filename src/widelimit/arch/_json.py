@@ -13,16 +13,20 @@ from .._typing import Tracer
 from ._abc import ABC
 from ._activation import Activation
 from ._aggregate import Aggregate
+from ._attention import CrossAttention, SelfAttention
 from ._base import AbstractLayer
 from ._branches import Concatenate, FanOut, Parallel, Product, Sum
 from ._compose import Residual, Serial
 from ._conv import Conv
 from ._dense import Dense
 from ._flatten import Flatten
+from ._mechanism import AbsMechanism, IdentityMechanism, ReluMechanism, Softmax
 from ._parameterization import NTKParameterization, StandardParameterization
 from ._pool import AvgPool, GlobalAvgPool, GlobalSumPool, SumPool
+from ._positions import ConcatPositions, Decay, Independent, SumPositions
 from ._rates import RateMultiplier
 from ._repeat import Repeat
+from ._scaling import LinearScaling, SqrtScaling
 from ._window import Circular, Valid, Zeros
 
 VERSION = 1
@@ -50,6 +54,18 @@ TYPES = {
         Concatenate,
         Repeat,
         Aggregate,
+        SelfAttention,
+        CrossAttention,
+        LinearScaling,
+        SqrtScaling,
+        Softmax,
+        IdentityMechanism,
+        ReluMechanism,
+        AbsMechanism,
+        SumPositions,
+        ConcatPositions,
+        Independent,
+        Decay,
         RateMultiplier,
         NTKParameterization,
         StandardParameterization,
