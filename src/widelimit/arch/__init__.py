@@ -14,6 +14,9 @@ from ._activation import Identity as Identity
 from ._activation import LeakyRelu as LeakyRelu
 from ._activation import Relu as Relu
 from ._activation import Sin as Sin
+from ._aggregate import Aggregate as Aggregate
+from ._attention import CrossAttention as CrossAttention
+from ._attention import SelfAttention as SelfAttention
 from ._base import AbstractLayer as AbstractLayer
 from ._branches import Concatenate as Concatenate
 from ._branches import FanOut as FanOut
@@ -33,6 +36,7 @@ from ._embedding import Embedding as Embedding
 from ._exponents import Exponents as Exponents
 from ._exponents import feature_exponent as feature_exponent
 from ._flatten import Flatten as Flatten
+from ._graph import Edges as Edges
 from ._index import Index as Index
 from ._index import Slice as Slice
 from ._json import from_json as from_json
@@ -42,6 +46,11 @@ from ._kernel_limit import check_start as check_start
 from ._local import LocallyConnected as LocallyConnected
 from ._maps import LinearMap as LinearMap
 from ._maps import Scale as Scale
+from ._mechanism import AbsMechanism as AbsMechanism
+from ._mechanism import AbstractMechanism as AbstractMechanism
+from ._mechanism import IdentityMechanism as IdentityMechanism
+from ._mechanism import ReluMechanism as ReluMechanism
+from ._mechanism import Softmax as Softmax
 from ._norm import LayerNorm as LayerNorm
 from ._pair import Pair as Pair
 from ._pair import input_pair as input_pair
@@ -54,6 +63,10 @@ from ._pool import AvgPool as AvgPool
 from ._pool import GlobalAvgPool as GlobalAvgPool
 from ._pool import GlobalSumPool as GlobalSumPool
 from ._pool import SumPool as SumPool
+from ._positions import ConcatPositions as ConcatPositions
+from ._positions import Decay as Decay
+from ._positions import Independent as Independent
+from ._positions import SumPositions as SumPositions
 from ._rates import Rate as Rate
 from ._rates import frozen as frozen
 from ._rates import with_learning_rate as with_learning_rate
@@ -70,6 +83,8 @@ from ._sample import batch as batch
 from ._sample import cleared as cleared
 from ._sample import example_shape as example_shape
 from ._sample import is_sample as is_sample
+from ._scaling import LinearScaling as LinearScaling
+from ._scaling import SqrtScaling as SqrtScaling
 from ._signal import DATA as DATA
 from ._signal import Gaussianity as Gaussianity
 from ._signal import Signal as Signal

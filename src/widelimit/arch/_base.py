@@ -8,7 +8,7 @@ import jax
 import jax.numpy as jnp
 
 from .. import _check
-from .._typing import Array, Key, Params, PyTree, Shape
+from .._typing import Key, Params, PyTree, Shape
 from ._pair import Pair
 from ._sample import Sample, as_samples, batch, cleared, example_shape, is_sample
 from ._signal import Signal

@@ -13,6 +13,8 @@ from .. import dual
 from .._typing import Tracer
 from ._abc import ABC
 from ._activation import Activation
+from ._aggregate import Aggregate
+from ._attention import CrossAttention, SelfAttention
 from ._base import AbstractLayer
 from ._branches import Concatenate, FanOut, Parallel, Product, Sum
 from ._compose import Residual, Serial
@@ -25,13 +27,16 @@ from ._flatten import Flatten
 from ._index import Index
 from ._local import LocallyConnected
 from ._maps import LinearMap, Scale
+from ._mechanism import AbsMechanism, IdentityMechanism, ReluMechanism, Softmax
 from ._norm import LayerNorm
 from ._parameterization import NTKParameterization, StandardParameterization
 from ._pool import AvgPool, GlobalAvgPool, GlobalSumPool, SumPool
+from ._positions import ConcatPositions, Decay, Independent, SumPositions
 from ._rates import Rate, RateMultiplier
 from ._repeat import Repeat
-from ._transpose import Transpose
 from ._resize import Linear, Nearest, Resize
+from ._scaling import LinearScaling, SqrtScaling
+from ._transpose import Transpose
 from ._window import Circular, Valid, Zeros
 
 VERSION = 1
@@ -71,6 +76,19 @@ TYPES = {
         Repeat,
         Transpose,
         Rate,
+        Aggregate,
+        SelfAttention,
+        CrossAttention,
+        LinearScaling,
+        SqrtScaling,
+        Softmax,
+        IdentityMechanism,
+        ReluMechanism,
+        AbsMechanism,
+        SumPositions,
+        ConcatPositions,
+        Independent,
+        Decay,
         RateMultiplier,
         NTKParameterization,
         StandardParameterization,

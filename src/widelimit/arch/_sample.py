@@ -9,6 +9,7 @@ import numpy as np
 
 from .. import _check
 from .._typing import Array, Key, PyTree
+from ._graph import Graph, check_graph
 
 
 class Sample(eqx.Module):
@@ -24,14 +25,14 @@ class Sample(eqx.Module):
     mask
         (n, \*space), true where a position is present; None if all are.
     graph
-        Adjacency matrices (n, \*space, \*space) for `Aggregate`; None if there is no graph.
+        Adjacency matrices (n, \*space, \*space) for `Aggregate`, or `Edges`; None if there is no graph.
     key
         Random keys (n,) for `Dropout`, in training; None where nothing is dropped. Kernels ignore it.
     """
 
     values: Array
     mask: Array | None = None
-    graph: Array | None = None
+    graph: Graph | None = None
     key: Key | None = None
 
     def with_values(self, values: Array) -> "Sample":
@@ -80,6 +81,8 @@ def batch(x: PyTree, name: str) -> PyTree:
     x = _check.batch(cleared(as_samples(x)), name)
     for sample in jax.tree.leaves(x, is_leaf=is_sample):
         _check_mask(sample, name)
+        shape = tuple(sample.values.shape)
+        check_graph(sample.graph, shape if jnp.issubdtype(sample.values.dtype, jnp.integer) else shape[:-1], name)
     return x
 
 

@@ -63,7 +63,7 @@ def _one(x: PyTree) -> PyTree:
 
 def _first(pairs: Any) -> Any:
     def first(pair: Pair) -> Pair:
-        of = {name: 1 for name in (*_OF_X, *_OF_Y)} | {"gap": 2, "ntk": 2}
+        of = dict.fromkeys((*_OF_X, *_OF_Y), 1) | {"gap": 2, "ntk": 2}
         return _each(pair, lambda name, a: a[(0,) * of[name]])
 
     return jax.tree.map(first, pairs, is_leaf=_is_pair)
@@ -73,7 +73,7 @@ def _axes(pairs: Any, level: int) -> Any:
     # Where the batch axis of x (level 0) or of y (level 1) stands in each field.
     def axes(pair: Pair) -> Pair:
         of_x, of_y = (0, None) if level == 0 else (None, 0)
-        table = {name: of_x for name in _OF_X} | {name: of_y for name in _OF_Y} | {"gap": 0, "ntk": 0}
+        table = dict.fromkeys(_OF_X, of_x) | dict.fromkeys(_OF_Y, of_y) | {"gap": 0, "ntk": 0}
         return _each(pair, lambda name, a: table[name])  # noqa: ARG005
 
     return jax.tree.map(axes, pairs, is_leaf=_is_pair)

@@ -5,3 +5,4 @@ from ._empirical import EmpiricalNNGP as EmpiricalNNGP
 from ._empirical import EmpiricalNTK as EmpiricalNTK
 from ._infinite import NNGP as NNGP
 from ._infinite import NTK as NTK
+from ._nodes import node_kernels as node_kernels
