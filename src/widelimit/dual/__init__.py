@@ -10,12 +10,14 @@ from ._gelu import Gelu as Gelu
 from ._identity import Identity as Identity
 from ._kernel_function import ExpNormalized as ExpNormalized
 from ._kernel_function import KernelFunction as KernelFunction
+from ._kinked import Kinked as Kinked
 from ._piecewise import PiecewiseLinear as PiecewiseLinear
 from ._polynomial import Hermite as Hermite
 from ._polynomial import Monomial as Monomial
 from ._polynomial import Polynomial as Polynomial
 from ._quadrature import Quadrature as Quadrature
 from ._rectified import RectifiedMonomial as RectifiedMonomial
+from ._series import Series as Series
 from ._sign import Sign as Sign
 from ._sine import Cos as Cos
 from ._sine import Sin as Sin
