@@ -39,14 +39,10 @@ class Pair(eqx.Module):
     mask_x, mask_y
         True where a position is present, (\*S,); None if all are. Moments are zero at missing positions.
     graph_x, graph_y
-<<<<<<< HEAD
-        Adjacency matrices of the inputs, if they have any.
+        Adjacency matrices of the inputs, or their `Edges`, if they have any.
     same
         Whether x and y are one and the same input, so that they share what is random per input, such as the mask of
         a `Dropout`; None counts as no.
-=======
-        Adjacency matrices of the inputs, or their `Edges`, if they have any.
->>>>>>> attention
     """
 
     xx: Array
@@ -60,14 +56,9 @@ class Pair(eqx.Module):
     mean_y: Array | None = None
     mask_x: Array | None = None
     mask_y: Array | None = None
-<<<<<<< HEAD
-    graph_x: Array | None = None
-    graph_y: Array | None = None
-    same: Array | None = None
-=======
     graph_x: Graph | None = None
     graph_y: Graph | None = None
->>>>>>> attention
+    same: Array | None = None
 
     @property
     def space(self) -> Space:

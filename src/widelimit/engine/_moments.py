@@ -10,6 +10,7 @@ from ..arch import AbstractLayer, Pair, Space, input_pair, is_sample
 
 _OF_X = ("xx", "gap_x", "mean_x", "mask_x", "graph_x")
 _OF_Y = ("yy", "gap_y", "mean_y", "mask_y", "graph_y")
+_OF_BOTH = ("gap", "ntk", "same")
 
 
 def start(x: PyTree, y: PyTree, space: Any) -> Any:
@@ -63,7 +64,7 @@ def _one(x: PyTree) -> PyTree:
 
 def _first(pairs: Any) -> Any:
     def first(pair: Pair) -> Pair:
-        of = dict.fromkeys((*_OF_X, *_OF_Y), 1) | {"gap": 2, "ntk": 2}
+        of = dict.fromkeys((*_OF_X, *_OF_Y), 1) | dict.fromkeys(_OF_BOTH, 2)
         return _each(pair, lambda name, a: a[(0,) * of[name]])
 
     return jax.tree.map(first, pairs, is_leaf=_is_pair)
@@ -73,14 +74,14 @@ def _axes(pairs: Any, level: int) -> Any:
     # Where the batch axis of x (level 0) or of y (level 1) stands in each field.
     def axes(pair: Pair) -> Pair:
         of_x, of_y = (0, None) if level == 0 else (None, 0)
-        table = dict.fromkeys(_OF_X, of_x) | dict.fromkeys(_OF_Y, of_y) | {"gap": 0, "ntk": 0}
+        table = dict.fromkeys(_OF_X, of_x) | dict.fromkeys(_OF_Y, of_y) | dict.fromkeys(_OF_BOTH, 0)
         return _each(pair, lambda name, a: table[name])  # noqa: ARG005
 
     return jax.tree.map(axes, pairs, is_leaf=_is_pair)
 
 
 def _each(pair: Pair, fn: Any) -> Pair:
-    names = (*_OF_X, *_OF_Y, "gap", "ntk")
+    names = (*_OF_X, *_OF_Y, *_OF_BOTH)
     changes = {}
     for name in names:
         value = getattr(pair, name)
