@@ -56,7 +56,7 @@ class ApplyFn:
         record = self.record
         x = _arrays(x)
         where = entering(record, jax.tree.map(jnp.ndim, x))
-        samples = _samples(x, where, constant, pattern)
+        samples = _samples(record, x, where, constant, pattern)
         if rng is not None:
             n = jax.tree.leaves(samples)[0].shape[0]
             samples = jax.tree.map(
@@ -129,18 +129,21 @@ def _inputs(record: Record, x1: PyTree, x2: PyTree, constant: float | None, patt
     x1, x2 = _arrays(x1), None if x2 is None else _arrays(x2)
     where = entering(record, jax.tree.map(jnp.ndim, x1))
     first, second = pattern if isinstance(pattern, tuple | list) else (pattern, pattern)
-    one = _samples(x1, where, constant, first)
-    return one, None if x2 is None else _samples(x2, where, constant, second), where
+    if (first is None) != (second is None) and x2 is not None:
+        raise NotImplementedError("one of two patterns is None; expected both, or none (no aggregation at all).")
+    one = _samples(record, x1, where, constant, first)
+    return one, None if x2 is None else _samples(record, x2, where, constant, second), where
 
 
-def _samples(x: PyTree, where: Any, constant: float | None, pattern: Any) -> Any:
+def _samples(record: Record, x: PyTree, where: Any, constant: float | None, pattern: Any) -> Any:
     def sample(a: Axes, values: Array) -> Sample:
         values = a.channels_last(values)
         mask = None
         if constant is not None:
             missing = jnp.isnan(values) if np.isnan(constant) else values == constant
             values, mask = jnp.where(missing, 0, values), ~jnp.all(missing, -1)
-        return Sample(values, mask, pattern)
+        graph = None if record.graph is None else record.graph(pattern, a, values.shape)
+        return Sample(values, mask, graph)
 
     return jax.tree.map(sample, where, x, is_leaf=_is_axes)
 

@@ -29,6 +29,8 @@ class Record:
         From the axes of its input to those of its output.
     pack, unpack
         Parameters of ``net`` in neural-tangents' form, and back.
+    graph
+        From ``pattern`` and the axes of the inputs to a graph of this library; None where no layer reads one.
     """
 
     name: str
@@ -37,6 +39,7 @@ class Record:
     flow: Flow
     pack: Callable[[Params], PyTree]
     unpack: Callable[[PyTree], Params]
+    graph: Callable[[Any, Axes, Any], Any] | None = None
 
 
 class Layer(NamedTuple):
@@ -63,6 +66,11 @@ def record_of(layer: Any, where: str) -> Record:
             "A kernel function of your own is written as a layer of this library instead: see docs/layers.md."
         )
     return record
+
+
+def first_graph(records: list[Record]) -> Callable[[Any, Axes, Any], Any] | None:
+    """Return how the first layer that reads a graph reads it; all layers share one pattern."""
+    return next((record.graph for record in records if record.graph is not None), None)
 
 
 def nothing(_: Any) -> Any:

@@ -10,7 +10,7 @@ import jax
 from ... import arch
 from ._axes import Axes
 from ._functions import layer
-from ._layer import Layer, Record, no_parameters, nothing, record_of
+from ._layer import Layer, Record, first_graph, no_parameters, nothing, record_of
 
 
 def serial(*layers: Any) -> Layer:
@@ -49,6 +49,7 @@ def serial(*layers: Any) -> Layer:
             flow,
             lambda params: [r.pack(p) for r, p in zip(records, params, strict=True)],
             lambda params: tuple(r.unpack(p) for r, p in zip(records, params, strict=True)),
+            first_graph(records),
         )
     )
 
@@ -80,6 +81,7 @@ def parallel(*layers: Any) -> Layer:
             lambda where: tuple(r.flow(w) for r, w in zip(records, _tuple(where, len(records)), strict=True)),
             lambda params: [r.pack(p) for r, p in zip(records, params, strict=True)],
             lambda params: tuple(r.unpack(p) for r, p in zip(records, params, strict=True)),
+            first_graph(records),
         )
     )
 
@@ -112,6 +114,7 @@ def repeat(layer_: Any, n: int) -> Layer:
             flow,
             lambda params: jax.vmap(record.pack)(params),
             lambda params: jax.vmap(record.unpack)(params),
+            record.graph,
         )
     )
 
