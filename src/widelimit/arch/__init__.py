@@ -1,5 +1,6 @@
 """Architectures as data: layers, composition, parameterizations, JSON."""
 
+from . import _plainly as plainly
 from ._abc import ABC as ABC
 from ._abc import MeanField as MeanField
 from ._abc import MuP as MuP
@@ -52,6 +53,7 @@ from ._mechanism import IdentityMechanism as IdentityMechanism
 from ._mechanism import ReluMechanism as ReluMechanism
 from ._mechanism import Softmax as Softmax
 from ._norm import LayerNorm as LayerNorm
+from ._linear import mix as mix
 from ._pair import Pair as Pair
 from ._pair import input_pair as input_pair
 from ._parameterization import AbstractParameterization as AbstractParameterization
