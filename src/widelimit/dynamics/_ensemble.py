@@ -14,7 +14,7 @@ import jax.numpy as jnp
 from .. import _check
 from .._precision import evaluate, result_dtype
 from .._typing import Array, Key, Scalar
-from ..arch import DATA, AbstractLayer, Gaussianity, check_kernel_limit, check_start
+from ..arch import AbstractLayer, Gaussianity, check_kernel_limit, check_start, input_signal
 from ..engine import AbstractEngine, Block, Reference
 from ..gram import Dense
 from ._loss import AbstractSquaredLoss, SumOfSquares
@@ -335,7 +335,7 @@ def _draw(gaussian: Gaussian, key: Key, count: int) -> Array:
 
 
 def _check_readout(net: AbstractLayer) -> None:
-    if net.transmit(DATA).gaussianity is not Gaussianity.GAUSSIAN:
+    if net.transmit(input_signal(net)).gaussianity is not Gaussianity.GAUSSIAN:
         raise ValueError(
             "the outputs of the network are not Gaussian in the limit; expected a network that ends in a Dense "
             "layer, as serial(..., Dense(1)) does."
