@@ -10,7 +10,11 @@ from widelimit.compat import neural_tangents as nt
 from widelimit.compat.neural_tangents import stax
 
 init_fn, apply_fn, kernel_fn = stax.serial(
-    stax.Dense(512, W_std=1.5, b_std=0.05), stax.Erf(), stax.Dense(512, W_std=1.5, b_std=0.05), stax.Erf(), stax.Dense(1)
+    stax.Dense(512, W_std=1.5, b_std=0.05),
+    stax.Erf(),
+    stax.Dense(512, W_std=1.5, b_std=0.05),
+    stax.Erf(),
+    stax.Dense(1),
 )
 
 x_train = jnp.linspace(-3, 3, 12)[:, None]

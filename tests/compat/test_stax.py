@@ -63,7 +63,11 @@ def test_axes_may_stand_anywhere(spec):
     out = net[1](params, there[0])
     close(out if flat == (0, 1) else out.T, plain[1](params_plain, x1), 1e-6)
     found, expected = net[2](*there), plain[2](x1, x2)
-    close((found.nngp, found.ntk, found.cov1, found.cov2), (expected.nngp, expected.ntk, expected.cov1, expected.cov2), 1e-6)
+    close(
+        (found.nngp, found.ntk, found.cov1, found.cov2),
+        (expected.nngp, expected.ntk, expected.cov1, expected.cov2),
+        1e-6,
+    )
     assert found.shape1 == shape and found.batch_axis == flat[0]
 
 
@@ -74,7 +78,7 @@ def test_filters_may_have_their_axes_in_any_order():
     (shape, params), (shape_plain, params_plain) = net[0](KEY, x.shape), plain[0](KEY, x.shape)
     assert params[0].shape == (4, 2, 2, 1) and params_plain[0].shape == (1, 2, 2, 4)
     weight = jnp.transpose(params_plain[0], (3, 1, 2, 0))
-    close(net[1]((weight, params[1]), x), jnp.swapaxes(plain[1](params_plain, x), 1, 2), 1e-6)
+    close(net[1]((weight, params_plain[1]), x), jnp.swapaxes(plain[1](params_plain, x), 1, 2), 1e-6)
     assert shape == (2, shape_plain[2], shape_plain[1], 4)
     found, expected = net[2](x, get="nngp"), plain[2](x, get="nngp")
     close(found, jnp.transpose(expected, (0, 1, 4, 5, 2, 3)), 1e-6)
@@ -109,7 +113,14 @@ def test_what_is_asked_for(same):
 def test_kernels_pass_from_layer_to_layer():
     """A network cut anywhere gives the kernel of the whole; what was not Gaussian stays so."""
     x1, x2 = images(2), images(3, 1)
-    layers = [stax.Conv(4, (2, 2), padding="SAME"), stax.Relu(), stax.Conv(4, (1, 2)), stax.Erf(), stax.Flatten(), stax.Dense(1)]
+    layers = [
+        stax.Conv(4, (2, 2), padding="SAME"),
+        stax.Relu(),
+        stax.Conv(4, (1, 2)),
+        stax.Erf(),
+        stax.Flatten(),
+        stax.Dense(1),
+    ]
     whole = stax.serial(*layers)[2](x1, x2)
     for cut in (1, 2, 3):
         first, second = stax.serial(*layers[:cut])[2](x1, x2), stax.serial(*layers[cut:])[2]
@@ -145,7 +156,9 @@ def test_repeat_is_a_series(n):
 
 def test_branches_and_trees_of_inputs():
     net = stax.serial(
-        stax.parallel(stax.Dense(4, 1.2), stax.serial(stax.Dense(4), stax.Relu(), stax.Dense(4))), stax.FanInSum(), stax.Dense(1)
+        stax.parallel(stax.Dense(4, 1.2), stax.serial(stax.Dense(4), stax.Relu(), stax.Dense(4))),
+        stax.FanInSum(),
+        stax.Dense(1),
     )
     x1, x2 = ([np.random.default_rng(i).standard_normal((n, 3)) for i in (0, 1)] for n in (2, 4))
     shape, params = net[0](KEY, [(2, 3), (2, 3)])
@@ -170,7 +183,11 @@ def test_masks(constant):
     close(net[1](params, hidden, mask_constant=constant), net[1](params, x[:, :3]), 1e-6)
     kernel = stax.Dense(8)[2](hidden, None, mask_constant=constant)
     assert kernel.mask1.shape == (2, 5, 1) and bool(kernel.mask1[0, 4, 0]) and not bool(kernel.mask1[0, 0, 0])
-    close(stax.serial(stax.Relu(), stax.GlobalAvgPool())[2](kernel).nngp, stax.serial(stax.Dense(8), stax.Relu(), stax.GlobalAvgPool())[2](x[:, :3]).nngp, 1e-6)
+    close(
+        stax.serial(stax.Relu(), stax.GlobalAvgPool())[2](kernel).nngp,
+        stax.serial(stax.Dense(8), stax.Relu(), stax.GlobalAvgPool())[2](x[:, :3]).nngp,
+        1e-6,
+    )
 
 
 def test_parameters_are_pairs_that_code_may_take_apart():
@@ -200,3 +217,52 @@ def test_compiled_and_batched():
     compiled = jax.jit(kernel_fn, static_argnames="get")
     close(compiled(x1, x2, "ntk"), kernel_fn(x1, x2, "ntk"), 1e-5)
     close(nt.batch(kernel_fn, batch_size=2)(x1, x2, "ntk"), kernel_fn(x1, x2, "ntk"), 1e-6)
+
+
+def test_layers_that_users_wrote_for_themselves():
+    """A kernel function from `Kernel` to `Kernel`, alone and in a series."""
+
+    @stax.layer
+    def Rbf(gamma):
+        @stax.requires(batch_axis=0, channel_axis=-1)
+        def kernel_fn(k, **kwargs):
+            cov2 = k.cov1 if k.cov2 is None else k.cov2
+            return k.replace(nngp=jnp.exp(-gamma * (k.cov1[:, None] + cov2[None] - 2 * k.nngp)), is_gaussian=False)
+
+        return lambda rng, shape: (shape, ()), lambda params, x, **kwargs: x, kernel_fn
+
+    x1, x2 = (np.random.default_rng(i).standard_normal((n, 3)) for i, n in ((0, 2), (1, 4)))
+    own = Rbf(0.7)
+    expected = stax.serial(stax.Dense(4, 1.1, 0.2), stax.Rbf(0.7))[2](x1, x2, "nngp")
+    close(stax.serial(stax.Dense(4, 1.1, 0.2), own)[2](x1, x2, "nngp"), expected, 1e-5)
+    distances = ((x1[:, None] - x2[None]) ** 2).sum(-1) / 3
+    close(own[2](x1, x2, "nngp"), np.exp(-0.7 * distances), 1e-5)
+    shape, params = stax.serial(stax.Dense(4), own, stax.Dense(2))[0](KEY, (2, 3))
+    assert shape == (2, 2)
+    assert len(params) == 3
+    after = stax.serial(stax.Dense(4, 1.1, 0.2), own, stax.Dense(1, 1.5))[2](x1, x2, "nngp")
+    close(after, 1.5**2 * expected, 1e-5)
+
+
+def test_what_may_be_left_out():
+    values = [stax.Diagonal(i, o) for i in stax.Bool for o in stax.Bool]
+    for a in values:
+        for b in values:
+            for c in values:
+                assert (a >> b) >> c == a >> (b >> c) == c << (b << a)
+    assert bool(stax.Diagonal(stax.Bool.YES, stax.Bool.YES))
+    assert not stax.Diagonal()
+
+
+def test_trees_whose_second_half_is_none():
+    net = stax.serial(stax.parallel(stax.Dense(4), stax.Dense(4)), stax.FanInSum(), stax.Dense(1))
+    x = tuple(np.random.default_rng(i).standard_normal((2, 3)) for i in (0, 1))
+    close(net[2](x, (None, None), "ntk"), net[2](x, None, "ntk"))
+
+
+def test_masks_inside_compiled_code():
+    net = stax.serial(stax.Dense(8, 1.2, 0.3), stax.Relu(), stax.GlobalAvgPool(), stax.Dense(1))
+    x = np.random.default_rng(0).standard_normal((2, 4, 3))
+    x[:, 2:] = 10.0
+    compiled = jax.jit(net[2], static_argnums=(2,))
+    close(compiled(x, x, "ntk", mask_constant=10.0), net[2](x[:, :2], x[:, :2], "ntk"), 1e-5)

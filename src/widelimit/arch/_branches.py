@@ -212,7 +212,9 @@ class Product(AbstractLayer):
         """Return the product for one example; a position is present if it is so in every branch."""
         values = functools.reduce(jnp.multiply, [s.values for s in x])
         masks = [s.mask for s in x if s.mask is not None]
-        return dataclasses.replace(x[0], values=values, mask=functools.reduce(jnp.logical_and, masks) if masks else None)
+        return dataclasses.replace(
+            x[0], values=values, mask=functools.reduce(jnp.logical_and, masks) if masks else None
+        )
 
     def propagate(self, pair: Any) -> Pair:
         """Return the moments of the product."""

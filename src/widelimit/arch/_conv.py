@@ -130,4 +130,3 @@ class Conv(AbstractLayer):
 
     def _fans(self, channels: int) -> tuple[int, int]:
         return math.prod(self.window) * channels // self.groups, self.width
-

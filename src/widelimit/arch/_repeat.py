@@ -98,7 +98,6 @@ class Repeat(AbstractLayer):
             )
         return (self if body is self.body else Repeat(body, self.times)), factor
 
-
     def _check_roles(self) -> None:
         # Copies of an input layer or of a readout would be hidden layers.
         roles = {node.role for node in parameterizations(self.body) if isinstance(node, ABC)}

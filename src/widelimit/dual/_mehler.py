@@ -139,6 +139,7 @@ def _elementwise(sums: Callable, fns: tuple, accuracy: Accuracy) -> Callable:
     @op.def_vmap
     def _(size: int, batched: list, p: tuple, *at: Array) -> tuple[Array, bool]:
         if any(jax.tree.leaves(batched[0])):
+
             def one(index: Array) -> Array:
                 def pick(x: Array, is_batched: bool) -> Array:
                     return x[index] if is_batched else x

@@ -16,6 +16,7 @@ from ._get import Names, select
 from ._kernel import Kernel
 from ._layer import Layer, Record
 from ._limit import kernel_of, propagated
+from ._stax_own import wants_ntk
 
 IGNORED = ("batch_axis", "channel_axis")
 """Keywords of neural-tangents' functions that layers here know already."""
@@ -95,9 +96,13 @@ class KernelFn:
         else:
             ours = _inputs(self.record, x1, x2, mask_constant, pattern)
             found = kernel_of(self.record, *ours, (diagonal_batch, diagonal_spatial))
+            if not wants_ntk(get):
+                found = jax.tree.map(lambda k: k.replace(ntk=None), found, is_leaf=_is_kernel)
         if get is None:
             return found
-        return jax.tree.map(lambda k: select("AnalyticKernel", get, lambda name: getattr(k, name)), found, is_leaf=_is_kernel)
+        return jax.tree.map(
+            lambda k: select("AnalyticKernel", get, lambda name: getattr(k, name)), found, is_leaf=_is_kernel
+        )
 
 
 def layer(record: Record) -> Layer:
@@ -126,7 +131,8 @@ def _nested(ndim: Any, chosen: Any, fn: Any) -> Any:
 
 
 def _inputs(record: Record, x1: PyTree, x2: PyTree, constant: float | None, pattern: Any) -> tuple[Any, Any, Any]:
-    x1, x2 = _arrays(x1), None if x2 is None else _arrays(x2)
+    # A tree whose entries are all None stands for the first inputs again.
+    x1, x2 = _arrays(x1), _arrays(x2) if jax.tree.leaves(x2) else None
     where = entering(record, jax.tree.map(jnp.ndim, x1))
     first, second = pattern if isinstance(pattern, tuple | list) else (pattern, pattern)
     if (first is None) != (second is None) and x2 is not None:
@@ -140,7 +146,7 @@ def _samples(record: Record, x: PyTree, where: Any, constant: float | None, patt
         values = a.channels_last(values)
         mask = None
         if constant is not None:
-            missing = jnp.isnan(values) if np.isnan(constant) else values == constant
+            missing = jnp.where(jnp.isnan(constant), jnp.isnan(values), values == constant)
             values, mask = jnp.where(missing, 0, values), ~jnp.all(missing, -1)
         graph = None if record.graph is None else record.graph(pattern, a, values.shape)
         return Sample(values, mask, graph)

@@ -73,9 +73,7 @@ def propagated(record: Record, kernels: Any) -> Any:
     return _map(build, found, signal, leaving)
 
 
-def _kernel(
-    pair: Pair, signal: Signal, a: Axes, counts: tuple[int, ...], same: bool, full: tuple[Pair, ...]
-) -> Kernel:
+def _kernel(pair: Pair, signal: Signal, a: Axes, counts: tuple[int, ...], same: bool, full: tuple[Pair, ...]) -> Kernel:
     depth = pair.xx.ndim - 1
     spatial = pair.gap_x is None
     lift = (lambda q, lead: q) if spatial else (lambda q, lead: q.reshape(*q.shape, *(1,) * depth))

@@ -10,6 +10,7 @@ import jax
 from ... import arch
 from ._axes import Axes
 from ._functions import layer
+from ._stax_own import chain, own_of, triple
 from ._layer import Layer, Record, first_graph, no_parameters, nothing, record_of
 
 
@@ -21,9 +22,11 @@ def serial(*layers: Any) -> Layer:
     *layers
         Triples of functions.
     """
-    records = [record_of(one, f"layer {i} of serial") for i, one in enumerate(layers)]
-    if not records:
+    if not layers:
         return Identity()
+    if any(own_of(one) is not None for one in layers):
+        return chain([one if own_of(one) is None else triple(own_of(one)) for one in layers])
+    records = [record_of(one, f"layer {i} of serial") for i, one in enumerate(layers)]
 
     def first(ndim: Any) -> Any:
         return next((found for found in (r.first(ndim) for r in records) if found is not None), None)

@@ -92,7 +92,14 @@ def Conv(
     parameterization, s
         As in `Dense`.
     """
-    return convolution("Conv", arch.Conv, (out_chan, filter_shape, strides, padding), (W_std, b_std), dimension_numbers, (parameterization, s))
+    return convolution(
+        "Conv",
+        arch.Conv,
+        (out_chan, filter_shape, strides, padding),
+        (W_std, b_std),
+        dimension_numbers,
+        (parameterization, s),
+    )
 
 
 def ConvTranspose(
@@ -108,7 +115,12 @@ def ConvTranspose(
 ) -> Layer:
     """Return a transposed convolution; arguments as in `Conv`."""
     return convolution(
-        "ConvTranspose", arch.ConvTranspose, (out_chan, filter_shape, strides, padding), (W_std, b_std), dimension_numbers, (parameterization, s)
+        "ConvTranspose",
+        arch.ConvTranspose,
+        (out_chan, filter_shape, strides, padding),
+        (W_std, b_std),
+        dimension_numbers,
+        (parameterization, s),
     )
 
 
@@ -128,7 +140,12 @@ def ConvLocal(
     Parameters are those of the native layer in a tuple; ``dimension_numbers`` may move axes of inputs and outputs.
     """
     return convolution(
-        "ConvLocal", arch.LocallyConnected, (out_chan, filter_shape, strides, padding), (W_std, b_std), dimension_numbers, (parameterization, s)
+        "ConvLocal",
+        arch.LocallyConnected,
+        (out_chan, filter_shape, strides, padding),
+        (W_std, b_std),
+        dimension_numbers,
+        (parameterization, s),
     )
 
 
@@ -176,9 +193,14 @@ def specs(numbers: Any, depth: int) -> tuple[str, str, str]:
     space = "".join(c for c in "HWDZXYABEFGJKLMPQRSTUV")[:depth]
     if numbers is None:
         return f"N{space}C", f"{space}IO", f"N{space}C"
-    lhs, rhs, out = (default if spec is None else spec for spec, default in zip(numbers, (f"N{space}C", f"{space}IO", f"N{space}C"), strict=True))
+    lhs, rhs, out = (
+        default if spec is None else spec
+        for spec, default in zip(numbers, (f"N{space}C", f"{space}IO", f"N{space}C"), strict=True)
+    )
     if not len(lhs) == len(rhs) == len(out) == depth + 2:
-        raise ValueError(f"dimension_numbers is {numbers}; expected {depth + 2} letters each for a filter of {depth} axes.")
+        raise ValueError(
+            f"dimension_numbers is {numbers}; expected {depth + 2} letters each for a filter of {depth} axes."
+        )
     return lhs, rhs, out
 
 

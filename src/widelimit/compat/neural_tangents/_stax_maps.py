@@ -64,7 +64,12 @@ def Index(idx: Any, batch_axis: int = 0, channel_axis: int = -1) -> Layer:
 
 
 def ImageResize(
-    shape: Shape, method: Any, antialias: bool = True, precision: Any = None, batch_axis: int = 0, channel_axis: int = -1
+    shape: Shape,
+    method: Any,
+    antialias: bool = True,
+    precision: Any = None,
+    batch_axis: int = 0,
+    channel_axis: int = -1,
 ) -> Layer:
     """Return images of another size.
 

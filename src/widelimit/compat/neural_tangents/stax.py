@@ -1,7 +1,7 @@
 """The layers of neural-tangents' ``stax``, as triples ``(init_fn, apply_fn, kernel_fn)`` around native layers.
 
-Missing are the functions for writers of layers (``layer``, ``requires``, ``supports_masking``): a layer of your own is
-a native one, and `docs/layers.md` shows how to write it.
+Layers written for neural-tangents, functions from `Kernel` to `Kernel`, are taken as they are (`layer`); a native layer
+is better, and docs/architecture.md shows how to write one.
 """
 
 from ._stax_core import FanInConcat as FanInConcat
@@ -48,6 +48,11 @@ from ._stax_maps import ImageResize as ImageResize
 from ._stax_maps import Index as Index
 from ._stax_maps import Slice as Slice
 from ._stax_maps import unmask_fn as unmask_fn
+from ._stax_own import Bool as Bool
+from ._stax_own import Diagonal as Diagonal
+from ._stax_own import layer as layer
+from ._stax_own import requires as requires
+from ._stax_own import supports_masking as supports_masking
 from ._stax_space import AvgPool as AvgPool
 from ._stax_space import Dropout as Dropout
 from ._stax_space import Flatten as Flatten
