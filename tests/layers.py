@@ -30,6 +30,30 @@ LAYERS = {
         (3, 2),
         True,
     ),
+    "conv_transpose_groups_dilated": (
+        wl.serial(
+            dense(16),
+            wl.Erf(),
+            arch.ConvTranspose(16, (2,), 1.2, 0.1, strides=(2,), dilation=(2,), groups=4, padding=arch.Zeros()),
+            wl.Erf(),
+            arch.GlobalAvgPool(),
+            dense(1),
+        ),
+        (3, 2),
+        True,
+    ),
+    "local_groups": (
+        wl.serial(
+            dense(16),
+            wl.Erf(),
+            arch.LocallyConnected(16, (2,), 1.2, 0.1, groups=4),
+            wl.Erf(),
+            arch.GlobalAvgPool(),
+            dense(1),
+        ),
+        (3, 2),
+        True,
+    ),
     "conv_pointwise_of_vectors": (wl.serial(conv(()), wl.Erf(), dense(1)), (3,), True),
     "conv_standard": (
         wl.serial(

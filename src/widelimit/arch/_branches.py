@@ -179,7 +179,7 @@ class Sum(AbstractLayer):
         """Return what is known of the sum, refusing branches that are correlated."""
         signal = branches(signal, "a sum")
         check_independent(signal, "a sum")
-        return Signal(*combine(signal))
+        return combine(signal)
 
     def spatial_needed(self, space: Space) -> Space:
         """Return ``space``."""
@@ -224,7 +224,7 @@ class Product(AbstractLayer):
         """Return what is known of the product, refusing branches that are correlated."""
         signal = branches(signal, "a product")
         check_independent(signal, "a product")
-        return Signal(Gaussianity.NOT_GAUSSIAN, combine(signal)[1])
+        return dataclasses.replace(combine(signal), gaussianity=Gaussianity.NOT_GAUSSIAN)
 
     def spatial_needed(self, space: Space) -> Space:
         """Return ``space``."""
@@ -279,11 +279,13 @@ class Concatenate(AbstractLayer):
     def transmit(self, signal: Any) -> Signal:
         """Return what is known of the branches beside each other."""
         signal = branches(signal, "a concatenation")
-        kind, roots = combine(signal)
+        joined = combine(signal)
         if self.axis != -1:
             check_independent(signal, "a concatenation along space")
-            return Signal(kind, roots)
-        return Signal(Gaussianity.NOT_GAUSSIAN if len(signal) > 1 else kind, roots)
+            return joined
+        if len(signal) == 1:
+            return joined
+        return dataclasses.replace(joined, gaussianity=Gaussianity.NOT_GAUSSIAN, alike=False)
 
     def spatial_needed(self, space: Space) -> Space:
         """Return ``space``."""

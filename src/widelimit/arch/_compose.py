@@ -156,7 +156,7 @@ class Residual(AbstractLayer):
         """Return what is known of the sum."""
         pair = signal, self.body.transmit(signal)
         check_independent(pair, "residual (0 is the input that is added)")
-        return Signal(*combine(pair))
+        return combine(pair)
 
     def spatial_needed(self, space: Space) -> Space:
         """Return what input and branch need."""

@@ -30,8 +30,8 @@ class ConvTranspose(AbstractLayer):
               K'(P,P') = \frac{\sigma_W^2}{|F|}\sum_{f\in F} \tilde K(P+f-c, P'+f-c) + \sigma_b^2
 
     and :math:`\Theta' = K' + \sigma_W^2 A(\tilde\Theta)` with the same mean A over the filter; the fan-in
-    :math:`n = |F| C` counts the zeros, as the peers of this library do. Along an axis of m positions, with a filter
-    of w: `Valid` gives :math:`ms + \max(w - s, 0)` places, `Zeros` and `Circular` give :math:`ms`; what sticks out
+    :math:`n = |F| C/\mathrm{groups}` counts the zeros, as the peers of this library do. Along an axis of m positions, with a filter
+    that reaches over w: `Valid` gives :math:`ms + \max(w - s, 0)` places, `Zeros` and `Circular` give :math:`ms`; what sticks out
     is cut off, or comes in again at the other end.
 
     Parameters
@@ -46,6 +46,10 @@ class ConvTranspose(AbstractLayer):
         Factor by which space grows along each axis; None for ones.
     padding
         `Valid`, `Zeros` or `Circular`.
+    dilation
+        Distance of the positions of the filter along each axis; None for ones.
+    groups
+        Number of groups of channels that do not see each other; divides input channels and width.
     parameterization
         Where the width goes.
 
@@ -61,6 +65,8 @@ class ConvTranspose(AbstractLayer):
     bias_std: Scalar | None = None
     strides: Shape | None = eqx.field(static=True, default=None, kw_only=True)
     padding: AbstractPadding = eqx.field(default=Valid(), kw_only=True)
+    dilation: Shape | None = eqx.field(static=True, default=None, kw_only=True)
+    groups: int = eqx.field(static=True, default=1, kw_only=True)
     parameterization: AbstractParameterization = eqx.field(default=NTKParameterization(), kw_only=True)
 
     spatial_needed = _plainly.same_space
@@ -68,6 +74,7 @@ class ConvTranspose(AbstractLayer):
     def __check_init__(self) -> None:
         """Check the arguments."""
         _check.positive_int(self.width, "width")
+        _weights.check_groups(self.groups, self.width, "width")
         _check.scales(self.weight_std, self.bias_std)
         if not isinstance(self.padding, Valid | Zeros | Circular):
             raise ValueError(f"padding is {self.padding!r}; expected Valid(), Zeros() or Circular().")
@@ -75,13 +82,13 @@ class ConvTranspose(AbstractLayer):
 
     def over(self) -> Window:
         """Return the window of the filter over the signal spread out."""
-        given = window(self.window, self.strides, self.padding)
+        given = window(self.window, self.strides, self.padding, self.dilation)
         ones = (1,) * len(given.shape)
-        return Window(given.shape, ones, ones, _Spread(self.padding, given.strides))
+        return Window(given.shape, ones, given.dilation, _Spread(self.padding, given.strides))
 
     def out_shape(self, shape: Shape) -> Shape:
         r"""Return (\*places, width)."""
-        over = self.over()
+        over, wide = self.over(), _reach(self.over())
         space = shape[:-1]
         if len(space) != len(over.shape):
             raise ValueError(
@@ -89,13 +96,14 @@ class ConvTranspose(AbstractLayer):
                 f"{len(space)}; expected inputs of shape (n, *space, channels) that match."
             )
         grown = [m * s for m, s in zip(space, over.padding.strides, strict=True)]
-        more = [low + high + 1 - w for (low, high), w in zip(over.padding.pads(space, over), over.shape, strict=True)]
+        more = [low + high + 1 - w for (low, high), w in zip(over.padding.pads(space, over), wide, strict=True)]
+        _weights.check_groups(self.groups, shape[-1], "number of input channels")
         return (*(a + b for a, b in zip(grown, more, strict=True)), self.width)
 
     def init(self, key: Key, shape: Shape) -> Params:
-        r"""Return ``{"weight": (\*window, channels, width), "bias": (width,)}``."""
+        r"""Return ``{"weight": (\*window, channels / groups, width), "bias": (width,)}``."""
         self.out_shape(shape)
-        weight = (*self.window, shape[-1], self.width)
+        weight = (*self.window, shape[-1] // self.groups, self.width)
         return _weights.draw(self, key, weight, self._fans(shape[-1]), (self.width,))
 
     def forward(self, params: Params, x: Sample) -> Sample:
@@ -108,7 +116,13 @@ class ConvTranspose(AbstractLayer):
         )
         weight = params["weight"].astype(x.values.dtype)
         z = jax.lax.conv_general_dilated(
-            over.extend(x.values)[None], weight, over.strides, "VALID", dimension_numbers=layout
+            over.extend(x.values)[None],
+            weight,
+            over.strides,
+            "VALID",
+            rhs_dilation=over.dilation,
+            dimension_numbers=layout,
+            feature_group_count=self.groups,
         )[0]
         values = _weights.scale(self, params, z, self._fans(x.values.shape[-1]))
         return Sample(values, _present(over, x.mask), None, x.key)
@@ -122,11 +136,11 @@ class ConvTranspose(AbstractLayer):
 
     def learning_rates(self, params: Params) -> PyTree:
         """Return the factors of the learning rate of weights and biases."""
-        return _weights.rates(self, params, self._fans(params["weight"].shape[-2]))
+        return _weights.rates(self, params, self._fans(params["weight"].shape[-2] * self.groups))
 
     def transmit(self, signal: Signal) -> Signal:
         """Return a fresh Gaussian signal, whatever comes in but tokens."""
-        _plainly.same_signal(self, signal)
+        _weights.check_alike(self.groups, _plainly.same_signal(self, signal))
         return fresh()
 
     def resized(self, width: int, factor: float, readout: bool) -> tuple[ConvTranspose, float]:
@@ -136,7 +150,7 @@ class ConvTranspose(AbstractLayer):
         return dataclasses.replace(self, width=new, parameterization=parameterization), new / self.width
 
     def _fans(self, channels: int) -> tuple[int, int]:
-        return math.prod(self.window) * channels, self.width
+        return math.prod(self.window) * channels // self.groups, self.width
 
 
 class _Spread(AbstractPadding):
@@ -145,7 +159,7 @@ class _Spread(AbstractPadding):
     strides: Shape = eqx.field(static=True)
 
     def pads(self, shape: Shape, window: Window) -> Pads:
-        return tuple(self._pad(w, s) for _, w, s in zip(shape, window.shape, self.strides, strict=True))
+        return tuple(self._pad(w, s) for _, w, s in zip(shape, _reach(window), self.strides, strict=True))
 
     def extend(self, a: Array, pads: Pads, axes: tuple[int, ...]) -> Array:
         config = [(0, 0, 0)] * a.ndim
@@ -163,6 +177,11 @@ class _Spread(AbstractPadding):
             return w - 1 - out // 2, out // 2
         low = w - 1 if s > w - 1 else -(-(w + s - 2) // 2)
         return low, w - 1 - low
+
+
+def _reach(over: Window) -> Shape:
+    # From the first position of the filter to its last.
+    return tuple((w - 1) * d + 1 for w, d in zip(over.shape, over.dilation, strict=True))
 
 
 def _present(over: Window, mask: Array | None) -> Array | None:

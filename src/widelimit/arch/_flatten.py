@@ -51,7 +51,7 @@ class Flatten(AbstractLayer):
 
     def transmit(self, signal: Signal) -> Signal:
         """Return a signal whose channels differ in variance, hence not Gaussian as a process over channels."""
-        return dataclasses.replace(signal, gaussianity=Gaussianity.NOT_GAUSSIAN, given=False)
+        return dataclasses.replace(signal, gaussianity=Gaussianity.NOT_GAUSSIAN, alike=False, given=False)
 
     def spatial_needed(self, space: Space) -> Space:  # noqa: ARG002
         """Return the diagonal."""

@@ -24,7 +24,7 @@ from ._window import AbstractPadding, Valid, Window, average_moments, sizes, win
 class LocallyConnected(AbstractLayer):
     r"""Filters and biases of their own at every place, channels last (Novak et al. 2019, arXiv 1810.05148, section 5).
 
-    In the NTK parameterization, with filter positions F and fan-in :math:`n = |F| C`,
+    In the NTK parameterization, with filter positions F and fan-in :math:`n = |F| C/\mathrm{groups}`,
 
     .. math:: z_P = \frac{\sigma_W}{\sqrt n}\sum_{f\in F} W_{P,f}\, u_{sP+f} + \sigma_b b_P,\qquad
               K'(P,P') = \delta_{PP'}\Big(\frac{\sigma_W^2}{|F|}\sum_{f\in F} K(sP+f, sP+f) + \sigma_b^2\Big)
@@ -44,6 +44,8 @@ class LocallyConnected(AbstractLayer):
         Step of the filter and distance of its positions along each axis; None for ones.
     padding
         `Valid`, `Zeros` or `Circular`.
+    groups
+        Number of groups of channels that do not see each other; divides input channels and width.
     parameterization
         Where the width goes.
 
@@ -60,6 +62,7 @@ class LocallyConnected(AbstractLayer):
     strides: Shape | None = eqx.field(static=True, default=None, kw_only=True)
     padding: AbstractPadding = eqx.field(default=Valid(), kw_only=True)
     dilation: Shape | None = eqx.field(static=True, default=None, kw_only=True)
+    groups: int = eqx.field(static=True, default=1, kw_only=True)
     parameterization: AbstractParameterization = eqx.field(default=NTKParameterization(), kw_only=True)
 
     spatial_needed = _plainly.same_space
@@ -67,6 +70,7 @@ class LocallyConnected(AbstractLayer):
     def __check_init__(self) -> None:
         """Check the arguments."""
         _check.positive_int(self.width, "width")
+        _weights.check_groups(self.groups, self.width, "width")
         _check.scales(self.weight_std, self.bias_std)
         self.over()
 
@@ -76,21 +80,24 @@ class LocallyConnected(AbstractLayer):
 
     def out_shape(self, shape: Shape) -> Shape:
         r"""Return (\*places, width)."""
-        return (*self.over().out_shape(shape[:-1]), self.width)
+        places = self.over().out_shape(shape[:-1])
+        _weights.check_groups(self.groups, shape[-1], "number of input channels")
+        return (*places, self.width)
 
     def init(self, key: Key, shape: Shape) -> Params:
-        r"""Return ``{"weight": (\*places, \*window, channels, width), "bias": (\*places, width)}``."""
+        r"""Return ``{"weight": (\*places, \*window, channels / groups, width), "bias": (\*places, width)}``."""
         biases = self.out_shape(shape)
-        weight = (*biases[:-1], *self.window, shape[-1], self.width)
+        weight = (*biases[:-1], *self.window, shape[-1] // self.groups, self.width)
         return _weights.draw(self, key, weight, self._fans(shape[-1]), biases)
 
     def forward(self, params: Params, x: Sample) -> Sample:
         """Return the output for one example."""
         over = self.over()
         places, channels = over.out_shape(x.values.shape[:-1]), x.values.shape[-1]
-        patches = _patches(over.extend(x.values), over, places).reshape(math.prod(places), -1)
-        weight = params["weight"].reshape(*patches.shape, self.width)
-        z = jnp.einsum("pi,pio->po", patches, weight).reshape(*places, self.width)
+        number, inner = math.prod(places), (channels // self.groups, self.groups, self.width // self.groups)
+        patches = _patches(over.extend(x.values), over, places).reshape(number, over.size, *inner[1::-1])
+        weight = params["weight"].reshape(number, over.size, *inner)
+        z = jnp.einsum("pfgi,pfigo->pgo", patches, weight).reshape(*places, self.width)
         return Sample(_weights.scale(self, params, z, self._fans(channels)), over.any(x.mask), None, x.key)
 
     def propagate(self, pair: Pair) -> Pair:
@@ -101,11 +108,11 @@ class LocallyConnected(AbstractLayer):
 
     def learning_rates(self, params: Params) -> PyTree:
         """Return the factors of the learning rate of weights and biases."""
-        return _weights.rates(self, params, self._fans(params["weight"].shape[-2]))
+        return _weights.rates(self, params, self._fans(params["weight"].shape[-2] * self.groups))
 
     def transmit(self, signal: Signal) -> Signal:
         """Return a fresh Gaussian signal, whatever comes in but tokens."""
-        _plainly.same_signal(self, signal)
+        _weights.check_alike(self.groups, _plainly.same_signal(self, signal))
         return fresh()
 
     def resized(self, width: int, factor: float, readout: bool) -> tuple[LocallyConnected, float]:
@@ -115,7 +122,7 @@ class LocallyConnected(AbstractLayer):
         return dataclasses.replace(self, width=new, parameterization=parameterization), new / self.width
 
     def _fans(self, channels: int) -> tuple[int, int]:
-        return math.prod(self.window) * channels, self.width
+        return math.prod(self.window) * channels // self.groups, self.width
 
 
 def _patches(a: Array, over: Window, places: Shape) -> Array:
