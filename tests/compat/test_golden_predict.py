@@ -10,9 +10,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from test_golden import build, names_in, tolerance
 
 import widelimit as wl
+from test_golden import build, names_in, tolerance
 from widelimit.compat.neural_tangents import predict
 
 ORACLES = pathlib.Path(__file__).parents[1] / "oracles"

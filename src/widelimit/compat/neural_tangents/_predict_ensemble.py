@@ -111,8 +111,8 @@ def gradient_descent_mse_ensemble(
     learning_rate, diag_reg, diag_reg_absolute_scale, trace_axes
         As in `gradient_descent_mse`.
     **kernel_fn_train_train_kwargs
-        Keywords of ``kernel_fn``. For test inputs those of ``predict_fn`` come in their place; of values that are tuples
-        of two, the first belongs to the test and the second to the training inputs.
+        Keywords of ``kernel_fn``. For test inputs those of ``predict_fn`` come in their place; of tuples of two
+        arrays, the first belongs to the test and the second to the training inputs.
     """
     train_kwargs = kernel_fn_train_train_kwargs
     known: dict[str, Any] = {}
