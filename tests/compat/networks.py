@@ -1,6 +1,7 @@
 """Small networks as triples of functions, as neural-tangents has them, from native ones."""
 
 import collections
+import functools
 
 import jax
 import jax.numpy as jnp
@@ -28,9 +29,14 @@ def triple(net):
         get = ("nngp", "ntk") if get is None else get
         if isinstance(get, str):
             return jnp.asarray(kernels[get](x1, x2))
-        return collections.namedtuple("AnalyticKernel", get)(*[jnp.asarray(kernels[g](x1, x2)) for g in get])
+        return tuple_of(get)(*[jnp.asarray(kernels[g](x1, x2)) for g in get])
 
     return init_fn, apply_fn, kernel_fn
+
+
+@functools.cache
+def tuple_of(names):
+    return collections.namedtuple("AnalyticKernel", names)
 
 
 def normal(seed, *shape):

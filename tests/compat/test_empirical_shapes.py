@@ -94,7 +94,9 @@ def test_nested_inputs_and_outputs_with_examples_along_any_axis():
     patterns = patterns[0][:2], patterns[1][:3]
     axes = ({"a": 0, "b": [1]}, {"sum": 0, "deep": [-1]}, {"pattern": 0})
     for trace in ((), (-1,)):
-        whole = nt.empirical_ntk_fn(f, trace)(x1, x2 if not trace else None, params, pattern=patterns if not trace else patterns[0])
+        whole = nt.empirical_ntk_fn(f, trace)(
+            x1, x2 if not trace else None, params, pattern=patterns if not trace else patterns[0]
+        )
         assert whole["deep"][0].ndim == 2 * (3 - len(trace))
         for implementation in EVERY:
             fn = nt.empirical_ntk_fn(f, trace, (), axes, implementation)

@@ -60,13 +60,28 @@ def test_parts_are_kernels_of_parts(diagonal):
     k = record(f, g, diagonal=diagonal)
     for idx in (np.s_[1:], np.s_[:, 1], np.s_[..., 1:3, :], np.s_[:, 0, ::2], np.s_[0:1, :, -1, :]):
         # A position that is taken alone leaves no axis.
-        numbers = {i + 1 for i, part in enumerate(idx[1:]) if isinstance(part, int)} if isinstance(idx, tuple) else set()
+        numbers = (
+            {i + 1 for i, part in enumerate(idx[1:]) if isinstance(part, int)} if isinstance(idx, tuple) else set()
+        )
         part = k[idx]
-        expected = record(*(h[tuple(slice(p, p + 1 or None) if isinstance(p, int) else p for p in (idx if isinstance(idx, tuple) else (idx,)))] for h in (f, g)), diagonal=diagonal)
+        expected = record(
+            *(
+                h[
+                    tuple(
+                        slice(p, p + 1 or None) if isinstance(p, int) else p
+                        for p in (idx if isinstance(idx, tuple) else (idx,))
+                    )
+                ]
+                for h in (f, g)
+            ),
+            diagonal=diagonal,
+        )
         assert part.shape1 == f[idx].shape
         assert part.channel_axis == 3 - len(numbers)
         for name in ("nngp", "ntk", "cov1", "cov2"):
-            np.testing.assert_allclose(getattr(part, name), getattr(expected, name).reshape(getattr(part, name).shape), atol=1e-12)
+            np.testing.assert_allclose(
+                getattr(part, name), getattr(expected, name).reshape(getattr(part, name).shape), atol=1e-12
+            )
     close(k.slice(slice(1, 3), slice(0, 1)), record(f[1:], g[:1], diagonal=diagonal))
     alone = record(f, diagonal=diagonal)
     close(alone.slice(slice(0, 2), slice(2, 3)).replace(x1_is_x2=False), record(f[:2], f[2:], diagonal=diagonal))

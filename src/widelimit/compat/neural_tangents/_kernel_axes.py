@@ -7,6 +7,7 @@ import numpy as np
 
 from ..._typing import Array, Shape
 
+
 def masked_pairs(one: Array | None, two: Array | None, *, each: bool, diagonal: bool) -> Array | None:
     """Return where one of two values is masked, for masks (n, h, w, ...).
 

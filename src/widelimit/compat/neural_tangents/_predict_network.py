@@ -81,7 +81,7 @@ class _Flow(eqx.Module):
         start = jnp.broadcast_to(jnp.asarray(0 if train is None else train, y.dtype), self.shape)
         if self.settled and test is None:
             return y
-        t = scaled_time(*time, y.dtype)
+        t = scaled_time(time[0], time[1], y.dtype)
         weights = response(state, self.size, t, as_columns(y - start, self.trace))
 
         def moved(matrix: Array, f0: Any, shape: Shape) -> Array:
