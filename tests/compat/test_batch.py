@@ -48,13 +48,17 @@ def record_fn(x1_or_kernel, x2=None, get=None):
 
 @pytest.mark.parametrize("how", HOW, ids=str)
 def test_blocks_of_arrays_and_tuples(how):
-    for get in ("ntk", ("ntk", "nngp")):
-        for second in (None, XT):
-            empirical = nt.empirical_kernel_fn(APPLY, (), vmap_axes=0)
-            whole = empirical(X, second, get, PARAMS)
-            trees_close(nt.batch(empirical, *how)(X, second, get, PARAMS), whole, atol=1e-5)
-            trees_close(nt.batch(empirical, *how)(X, second, get=get, params=PARAMS), whole, atol=1e-5)
-            trees_close(nt.batch(KERNEL, *how)(X, second, get), KERNEL(X, second, get), atol=1e-5)
+    empirical = nt.empirical_kernel_fn(APPLY, (), vmap_axes=0)
+    batched = nt.batch(empirical, *how)
+    for second, get in ((None, "ntk"), (XT, ("ntk", "nngp"))):
+        whole = empirical(X, second, get, PARAMS)
+        trees_close(batched(X, second, get, PARAMS), whole, atol=1e-5)
+        trees_close(batched(X, second, get=get, params=PARAMS), whole, atol=1e-5)
+
+
+def test_blocks_of_an_infinite_kernel():
+    for how in HOW[1:3]:
+        trees_close(nt.batch(KERNEL, *how)(X, None, ("ntk", "nngp")), KERNEL(X, None, ("ntk", "nngp")), atol=1e-5)
 
 
 @pytest.mark.parametrize("how", HOW, ids=str)
@@ -99,8 +103,8 @@ def test_monte_carlo_is_the_mean_over_networks():
     for _ in range(4):
         rest, sample = jax.random.split(rest)
         kernels.append(fn(X, XT, None, INIT(jax.random.split(sample)[0], X.shape)[1]))
-    for how in HOW[:3]:
-        for get in (None, "ntk", ("ntk", "nngp")):
+    for how, gets in ((HOW[0], (None, "ntk")), (HOW[2], (("ntk", "nngp"),))):
+        for get in gets:
             several = nt.monte_carlo_kernel_fn(INIT, APPLY, key, counts, *how, vmap_axes=0)(X, XT, get)
             for n, mean in zip(counts, several, strict=True):
                 expected = jax.tree.map(lambda *k: sum(k) / len(k), *kernels[:n])
@@ -114,11 +118,15 @@ def test_monte_carlo_is_the_mean_over_networks():
 
 
 def test_monte_carlo_approaches_the_limit():
-    init_fn, apply_fn, kernel_fn = dense(512, 16)
-    sample = nt.monte_carlo_kernel_fn(init_fn, apply_fn, jax.random.key(1), 40, vmap_axes=0, implementation=3)
+    """Within 4.5 standard errors of products of Gaussian outputs; the NTK of a wide network hardly scatters."""
+    draws, outputs = 20, 16
+    init_fn, apply_fn, kernel_fn = dense(512, outputs)
+    sample = nt.monte_carlo_kernel_fn(init_fn, apply_fn, jax.random.key(1), draws, vmap_axes=0, implementation=3)
     measured, limit = sample(X, XT), kernel_fn(X, XT)
-    for one, two in zip(measured, limit, strict=True):
-        assert np.linalg.norm(one - two) < 0.05 * np.linalg.norm(two)
+    own = [jnp.diagonal(kernel_fn(x, None, "nngp")) for x in (X, XT)]
+    error = jnp.sqrt((own[0][:, None] * own[1] + limit.nngp**2) / (draws * outputs))
+    assert np.all(np.abs(measured.nngp - limit.nngp) < 4.5 * error)
+    assert np.linalg.norm(measured.ntk - limit.ntk) < 0.02 * np.linalg.norm(limit.ntk)
 
 
 @pytest.mark.parametrize("n", [0, (2, -1), (), 1.5, (True,)], ids=str)
