@@ -80,17 +80,18 @@ def ntk(asked: Asked, params: Params, first: Side, second: Side | None) -> PyTre
     if kept:
         call = _call(asked, first, second, (layout, len(every), kept))
         solve = _whole if layout is None else _mapped
-        found = dict(
-            zip(kept, solve(asked, Problem(call, params), [every[i] for i in kept], first, second), strict=True)
-        )
+        blocks = solve(asked, Problem(call, params), call, [every[i] for i in kept], (first, second))
+        found = dict(zip(kept, blocks, strict=True))
     zeros = [jnp.zeros(output.kernel, output.dtype) for output in every]
     return jax.tree.unflatten(structure, [found.get(i, zero) for i, zero in enumerate(zeros)])
 
 
-def _whole(asked: Asked, problem: Problem, every: list[Output], first: Side, second: Side | None) -> list[Array]:
+def _whole(
+    asked: Asked, problem: Problem, call: Call, every: list[Output], sides: tuple[Side, Side | None]
+) -> list[Array]:
     """Return the kernels of a network that may mix its examples: all of its input is one example."""
-    call, kind = problem.f, _kind(every)
-    one = call.batch(*first)
+    first, second = sides
+    kind, one = _kind(every), call.batch(*first)
     if second is None:
         flat = asked.method.block(problem, one, None, kind)
     elif isinstance(asked.method, JacobianContraction | NTKVectorProducts):
@@ -103,9 +104,11 @@ def _whole(asked: Asked, problem: Problem, every: list[Output], first: Side, sec
     return _cut(flat[0, 0], [output.kernel for output in every])
 
 
-def _mapped(asked: Asked, problem: Problem, every: list[Output], first: Side, second: Side | None) -> list[Array]:
+def _mapped(
+    asked: Asked, problem: Problem, call: Call, every: list[Output], sides: tuple[Side, Side | None]
+) -> list[Array]:
     """Return the kernels of a network whose examples are independent."""
-    call = problem.f
+    first, second = sides
     batches = [call.layout.outputs[i] for i in call.kept]
     inner = [output.one_example(axis) for output, axis in zip(every, batches, strict=True)]
     shared = [output.shares(axis) for output, axis in zip(every, batches, strict=True)]
@@ -123,8 +126,9 @@ def _mapped(asked: Asked, problem: Problem, every: list[Output], first: Side, se
     ]
 
 
-def _placed(output: Output, batch: int, k: Array) -> Array:
+def _placed(output: Output, batch: int | None, k: Array) -> Array:
     # The axes of the examples come first; they belong before what later axes of the output have become.
+    assert batch is not None
     if batch in output.trace:
         return jnp.mean(k, 0)
     place = sum(0 if axis in output.trace else 2 - (axis in output.diagonal) for axis in range(batch))

@@ -46,7 +46,7 @@ class Call(eqx.Module):
     layout: Layout = eqx.field(static=True)
     kept: tuple[int, ...] = eqx.field(static=True)
 
-    def __call__(self, params: Params, arrays: list[Array]) -> list[Array]:
+    def __call__(self, params: Params, arrays: Any) -> Any:
         """Return the outputs for a batch."""
         given = [_taken(a, axis) for a, axis in zip(arrays, self.layout.inputs, strict=True)]
         x, kwargs = jax.tree.unflatten(self.structure, given)
@@ -68,7 +68,7 @@ class Both(eqx.Module):
 
     call: Call
 
-    def __call__(self, params: Params, arrays: list[list[Array]]) -> list[Array]:
+    def __call__(self, params: Params, arrays: Any) -> Any:
         """Return the outputs for two inputs."""
         first, second = arrays
         return [*self.call(params, first), *self.call(params, second)]

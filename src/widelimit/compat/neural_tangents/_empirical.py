@@ -147,11 +147,16 @@ def empirical_ntk_vp_fn(f: Any, x1: PyTree, x2: PyTree | None, params: Params, *
 
 def linearize(f: Any, params: Params) -> Callable:
     """Return the linearisation of ``f(params, *args, **kwargs)`` in its parameters, a function of the same kind."""
-    linear = native_linearize(lambda p, rest: f(p, *rest[0], **rest[1]), params)
+    linear: Any = native_linearize(_of_rest(f), params)
     return lambda p, *args, **kwargs: linear(p, (args, kwargs))
 
 
 def taylor_expand(f: Any, params: Params, degree: int) -> Callable:
     """Return the Taylor polynomial of ``f(params, *args, **kwargs)`` in its parameters, a function of the same kind."""
-    polynomial = native_taylor_expand(lambda p, rest: f(p, *rest[0], **rest[1]), params, degree)
+    polynomial: Any = native_taylor_expand(_of_rest(f), params, degree)
     return lambda p, *args, **kwargs: polynomial(p, (args, kwargs))
+
+
+def _of_rest(f: Any) -> Any:
+    # The native functions have one argument beside the parameters.
+    return lambda p, rest: f(p, *rest[0], **rest[1])

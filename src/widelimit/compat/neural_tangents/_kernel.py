@@ -10,7 +10,7 @@ import equinox as eqx
 import jax.numpy as jnp
 
 from ..._typing import Array, Shape
-from ._kernel_axes import Index, doubled, full_index, masked_pairs, sliced_shape
+from ._kernel_axes import doubled, full_index, masked_pairs, sliced_shape
 
 ARRAYS = ("nngp", "ntk", "cov1", "cov2")
 
@@ -116,7 +116,7 @@ class Kernel(eqx.Module):
         return self.replace(**{name: permuted(k, lead) for name, k, lead in self._arrays()})
 
     def mask(self, mask1: Array | None, mask2: Array | None) -> Kernel:
-        """Return the kernel with zeros where a value is masked; the second batch has the first mask if it is the first."""
+        """Return the kernel with zeros where a value is masked; a second batch that is the first has its mask."""
         first = self._reduced(mask1)
         second = first if self.cov2 is None and mask2 is None else self._reduced(mask2)
         pairs = {"nngp": (first, second), "ntk": (first, second), "cov1": (first, first), "cov2": (second, second)}
@@ -152,7 +152,7 @@ class Kernel(eqx.Module):
     __sub__ = __add__
     __pos__ = __neg__
 
-    def __getitem__(self, idx: Index) -> Kernel:
+    def __getitem__(self, idx: Any) -> Kernel:
         """Return the kernel of a part of the values: slices of examples, slices and numbers of positions.
 
         Raises

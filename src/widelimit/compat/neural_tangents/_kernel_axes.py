@@ -1,12 +1,11 @@
 """Axes, indices and masks of the arrays in a `Kernel`."""
 
+from typing import Any
+
 import jax.numpy as jnp
 import numpy as np
 
 from ..._typing import Array, Shape
-
-Index = int | slice | type(Ellipsis) | tuple
-"""What stands in square brackets."""
 
 
 def masked_pairs(one: Array | None, two: Array | None, *, each: bool, diagonal: bool) -> Array | None:
@@ -38,7 +37,7 @@ def masked_pairs(one: Array | None, two: Array | None, *, each: bool, diagonal: 
     return spread[0] if len(spread) == 1 else spread[0] | spread[1]
 
 
-def full_index(idx: Index, ndim: int) -> tuple:
+def full_index(idx: Any, ndim: int) -> tuple:
     """Return an index with one entry for each of ``ndim`` axes."""
     parts = idx if isinstance(idx, tuple) else (idx,)
     if Ellipsis in parts:

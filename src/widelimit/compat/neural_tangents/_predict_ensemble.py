@@ -111,8 +111,8 @@ def gradient_descent_mse_ensemble(
     learning_rate, diag_reg, diag_reg_absolute_scale, trace_axes
         As in `gradient_descent_mse`.
     **kernel_fn_train_train_kwargs
-        Keywords of ``kernel_fn``. For test inputs those of ``predict_fn`` come in their place; of values that are tuples
-        of two, the first belongs to the test and the second to the training inputs.
+        Keywords of ``kernel_fn``. For test inputs those of ``predict_fn`` come in their place; of tuples of two
+        arrays, the first belongs to the test and the second to the training inputs.
     """
     train_kwargs = kernel_fn_train_train_kwargs
     known: dict[str, Any] = {}
@@ -215,7 +215,7 @@ class _Moments(eqx.Module):
     def __call__(self, state: Any, k: Array, y: Array, time: tuple | None, cross: Any, starts: tuple) -> tuple:
         own, nngp, noise = starts
         y = as_columns(jnp.asarray(y, float), self.trace)
-        t = None if time is None else scaled_time(*time, y.dtype)
+        t = None if time is None else scaled_time(time[0], time[1], y.dtype)
         rows = k.shape[::2] if cross is None else cross[0].shape[::2]
         pairs = k.shape if cross is None else cross[0].shape
         shape = output_shape(pairs, self.shape, self.trace)
@@ -232,6 +232,8 @@ class _Moments(eqx.Module):
         if own is None:
             mean = trained @ response(state, self.size, t, y)
             return (from_columns(mean, shape, self.trace),)
+        assert start is not None
+        assert nngp is not None
         a = response(state, self.size, t, trained.T)
         mean, covariance = ensemble_moments(a, start, own, as_matrix(nngp), noise, y)
         return from_columns(mean, shape, self.trace), as_pairs(covariance, rows, rows)

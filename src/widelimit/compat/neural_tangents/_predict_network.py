@@ -5,10 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 import equinox as eqx
+import jax
 import jax.numpy as jnp
 
 from ..._precision import evaluate, result_dtype
-from ..._typing import Array, Callable, Scalar, Shape
+from ..._typing import Array, Callable, Scalar, Shape, Tracer
 from ...dynamics import ODE, AnyLoss, GradientFlow, MomentumFlow, Task
 from ...gram import Dense
 from ._layout import AxisNumbers, as_columns, as_matrix, axes_of, from_columns, output_shape
@@ -61,9 +62,8 @@ def gradient_descent_mse(
         """
         _check_wanted(fx_train_0, fx_test_0, k_test_train)
         flow = _Flow(jnp.shape(y_train), trace, kernel.size, t is None)
-        args = (k_train_train, y_train, fx_train_0, fx_test_0, k_test_train)
-        dtype = result_dtype(k_train_train)
-        return evaluate(flow, kernel.state(t), (t, learning_rate), *args, compute=jnp.float64, result=dtype)
+        args = kernel.state(t), (t, learning_rate), y_train, (fx_train_0, fx_test_0), k_test_train
+        return evaluate(flow, *args, compute=jnp.float64, result=result_dtype(k_train_train))
 
     return predict_fn
 
@@ -76,19 +76,24 @@ class _Flow(eqx.Module):
     size: int = eqx.field(static=True)
     settled: bool = eqx.field(static=True)
 
-    def __call__(self, state: Any, time: tuple, k: Array, y: Array, train: Any, test: Any, k_test: Any) -> Any:
-        y = jnp.asarray(y, float)
+    def __call__(self, state: Any, time: tuple, y: Array, starts: tuple[Any, Any], k_test: Any) -> Any:
+        y, (train, test) = jnp.asarray(y, float), starts
         start = jnp.broadcast_to(jnp.asarray(0 if train is None else train, y.dtype), self.shape)
-        t = scaled_time(*time, y.dtype)
+        if self.settled and test is None:
+            return y
+        t = scaled_time(time[0], time[1], y.dtype)
+        weights = response(state, self.size, t, as_columns(y - start, self.trace))
+
+        def moved(matrix: Array, f0: Any, shape: Shape) -> Array:
+            change = from_columns(matrix @ weights, shape, self.trace)
+            return leading(f0, shape, change.ndim) + change
+
         found = []
-        needed = test is not None or not self.settled
-        weights = response(state, self.size, t, as_columns(y - start, self.trace)) if needed else None
         if train is not None:
             # The spectrum holds the regularised matrix; at the end targets are met exactly.
-            found.append(y if self.settled else start + from_columns(state.matrix @ weights, self.shape, self.trace))
+            found.append(y if self.settled else moved(state.matrix, train, self.shape))
         if test is not None:
-            shape = output_shape(k_test.shape, self.shape, self.trace)
-            found.append(test + from_columns(as_matrix(k_test) @ weights, shape, self.trace))
+            found.append(moved(as_matrix(k_test), test, output_shape(k_test.shape, self.shape, self.trace)))
         return found[0] if len(found) == 1 else tuple(found)
 
 
@@ -140,7 +145,7 @@ def gradient_descent(
     def predict_fn(
         t: Any = None, fx_train_or_state_0: Any = 0.0, fx_test_0: Any = None, k_test_train: Array | None = None
     ) -> Any:
-        """Return outputs as `gradient_descent_mse` does, at finite times in any order; for an `ODEState` another one."""
+        """Return outputs as `gradient_descent_mse` does, at finite times; for an `ODEState` another one."""
         state = fx_train_or_state_0
         given = isinstance(state, ODEState)
         if given and fx_test_0 is not None:
@@ -154,7 +159,7 @@ def gradient_descent(
         if momentum is None and not (start.qx_train is None and start.qx_test is None):
             raise ValueError("the state has velocities qx_train or qx_test, and momentum is None; expected a momentum.")
         args = (k_train_train, y_train, start, k_test_train, (t, learning_rate, momentum))
-        out = evaluate(dynamics, *args, compute=jnp.float64, result=result_dtype(k_train_train))
+        out = evaluate(dynamics, *args, compute=_precision(args), result=result_dtype(k_train_train))
         if given:
             return out
         wanted = [f for f, f0 in ((out.fx_train, state), (out.fx_test, fx_test_0)) if f0 is not None]
@@ -176,19 +181,21 @@ class _Dynamics(eqx.Module):
         t, unit = jnp.asarray(t, float), jnp.sqrt(jnp.asarray(rate, float))
         optimizer = MomentumFlow(rate, momentum) if self.moving else GradientFlow()
         task = Task(optimizer, AnyLoss(self._loss), self._columns(start.fx_train), y)
-        method = ODE()
+        method = ODE() if y.dtype == jnp.float64 else ODE(rtol=1e-5, atol=1e-7)
         state = method.init(Dense(as_matrix(k)), 0.0)
         # Velocities are per step here, and per unit of time in states.
         velocity = unit * self._columns(start.qx_train)
         motion = method.motion(state, task, velocity, t if self.moving else rate * t)
 
         def moved(matrix: Array, f0: Any, q0: Any, shape: Shape) -> tuple[Array, Array]:
-            f0, q0 = (jnp.broadcast_to(jnp.asarray(0 if a is None else a, y.dtype), shape) for a in (f0, q0))
-            lead = [jnp.reshape(a, (*t.shape, *[1] * len(shape))) for a in (motion.coasted, motion.coasting)]
             change, speed = (from_columns(matrix @ w, shape, self.trace) for w in (motion.weights, motion.velocity))
-            return f0 + lead[0] * unit * q0 + change, lead[1] * q0 + speed / unit
+            f0, q0 = (leading(0 if a is None else a, shape, change.ndim) for a in (f0, q0))
+            coasted, coasting = (
+                jnp.reshape(a, (*t.shape, *[1] * len(shape))) for a in (motion.coasted, motion.coasting)
+            )
+            return f0 + coasted * unit * q0 + change, coasting * q0 + speed / unit
 
-        fx_train, qx_train = moved(state.gram.matrix, start.fx_train, start.qx_train, self.shape)
+        fx_train, qx_train = moved(as_matrix(k), start.fx_train, start.qx_train, self.shape)
         fx_test = qx_test = None
         if start.fx_test is not None:
             shape = output_shape(k_test.shape, self.shape, self.trace)
@@ -200,6 +207,18 @@ class _Dynamics(eqx.Module):
 
     def _columns(self, f: Any) -> Array:
         return as_columns(jnp.broadcast_to(jnp.asarray(0 if f is None else f, float), self.shape), self.trace)
+
+
+def leading(f0: Any, shape: Shape, ndim: int) -> Array:
+    """Return initial outputs of a shape with axes of length one in front, for the times."""
+    f0 = jnp.broadcast_to(jnp.asarray(f0, float), shape)
+    return jnp.reshape(f0, (*[1] * (ndim - len(shape)), *shape))
+
+
+def _precision(args: Any) -> Any:
+    # The solver cannot be compiled in float64 inside a caller's transformation while JAX's x64 mode is off.
+    traced = any(isinstance(leaf, Tracer) for leaf in (*jax.tree.leaves(args), jnp.zeros(())))
+    return jax.dtypes.canonicalize_dtype(jnp.float64) if traced else jnp.float64
 
 
 def _check_wanted(fx_train_0: Any, fx_test_0: Any, k_test_train: Any) -> None:

@@ -23,7 +23,7 @@ from ._predict_network import gradient_descent_mse as gradient_descent_mse
 def max_learning_rate(
     ntk_train_train: Any, y_train_size: int | None = None, momentum: Scalar = 0.0, eps: float = 1e-12
 ) -> Array:
-    r"""Return the largest stable step size under half the mean squared error, :math:`2(1+m)N/(\lambda_{\max}+\epsilon)`.
+    r"""Return the largest stable step size, :math:`2(1+m)N/(\lambda_{\max}+\epsilon)`.
 
     Parameters
     ----------
