@@ -16,6 +16,27 @@ def conv(window, width=16, **options):
     return arch.Conv(width, window, 1.2, 0.1, **options)
 
 
+def local(window, **options):
+    return arch.LocallyConnected(16, window, 1.2, 0.1, **options)
+
+
+def transpose(window, **options):
+    return arch.ConvTranspose(16, window, 1.2, 0.1, **options)
+
+
+def flat(*layers):
+    """Return a network that ends with each position by itself."""
+    return wl.serial(*layers, wl.Flatten(), dense(1))
+
+
+def pooled(*layers):
+    """Return a network that ends with the mean over space, which needs all pairs of positions."""
+    return wl.serial(*layers, arch.GlobalAvgPool(), dense(1))
+
+
+STANDARD = wl.StandardParameterization()
+
+
 LAYERS = {
     "conv_valid": (wl.serial(conv(2), wl.Relu(), wl.Flatten(), dense(1)), (4, 2), False),
     "conv_zeros": (wl.serial(conv(3, padding=arch.Zeros()), wl.Erf(), wl.Flatten(), dense(1)), (4, 2), True),
@@ -160,6 +181,76 @@ LAYERS = {
     "frozen": (
         wl.serial(arch.frozen(dense(16)), wl.Erf(), arch.with_learning_rate(dense(16), 0.3), wl.Erf(), dense(1)),
         (3,),
+        True,
+    ),
+    "local": (flat(local(2), wl.Relu()), (4, 2), False),
+    "local_circular": (pooled(conv(2), wl.Erf(), local(3, padding=arch.Circular()), wl.Erf()), (4, 2), True),
+    "local_strided": (
+        pooled(local((2, 2), strides=(2, 1), dilation=(1, 2), padding=arch.Zeros()), wl.Erf()),
+        (3, 3, 2),
+        True,
+    ),
+    "local_standard": (flat(dense(), wl.Erf(), local(2, parameterization=STANDARD), wl.Erf()), (3, 2), True),
+    "transpose": (flat(transpose(3, strides=(2,)), wl.Relu()), (3, 2), False),
+    "transpose_zeros": (
+        pooled(conv((1, 1)), wl.Erf(), transpose((2, 1), strides=(1, 2), padding=arch.Zeros()), wl.Erf()),
+        (2, 2, 2),
+        True,
+    ),
+    "transpose_circular": (pooled(transpose(4, strides=(2,), padding=arch.Circular()), wl.Erf()), (2, 2), True),
+    "transpose_standard": (flat(dense(), wl.Erf(), transpose(2, parameterization=STANDARD), wl.Erf()), (2, 2), True),
+    "layer_norm": (
+        wl.serial(dense(), arch.LayerNorm(), wl.Relu(), dense(), arch.LayerNorm(), wl.Erf(), dense(1)),
+        (3,),
+        False,
+    ),
+    "layer_norm_of_data": (wl.serial(arch.LayerNorm(eps=0.1), dense(), wl.Erf(), dense(1)), (4,), True),
+    "layer_norm_of_activation": (flat(dense(), wl.Relu(), arch.LayerNorm((0, -1)), conv(2)), (3, 2), False),
+    "layer_norm_of_space": (pooled(conv((2, 1)), arch.LayerNorm((0, 2), 1e-3), wl.Erf()), (3, 2, 2), True),
+    "layer_norm_affine": (
+        wl.serial(dense(), wl.Relu(), arch.LayerNorm(affine=True), dense(), wl.Erf(), dense(1)),
+        (3,),
+        False,
+    ),
+    "layer_norm_affine_slow": (
+        flat(dense(), arch.with_learning_rate(arch.LayerNorm((0, -1), affine=True), 0.7), conv(2), wl.Erf()),
+        (3, 2),
+        True,
+    ),
+    "dropout": (
+        wl.serial(dense(), wl.Relu(), arch.Dropout(0.3), dense(), wl.Erf(), arch.Dropout(0.2), dense(1)),
+        (3,),
+        False,
+    ),
+    "dropout_in_space": (
+        pooled(conv(2), wl.Erf(), arch.Dropout(0.3), arch.AvgPool(2, strides=1), conv(1), wl.Erf()),
+        (4, 2),
+        True,
+    ),
+    "index": (flat(conv((1, 1)), arch.Index(arch.Slice[1:, ::-2]), wl.Erf()), (3, 3, 2), True),
+    "index_of_one": (
+        pooled(conv((2, 1)), wl.Erf(), arch.Index(arch.Slice[..., -1]), conv(1), wl.Erf()),
+        (3, 2, 2),
+        True,
+    ),
+    "resize": (pooled(conv(2), arch.Resize((4,)), wl.Erf()), (4, 2), True),
+    "resize_smaller": (pooled(conv((1, 1)), arch.Resize((2, -1)), wl.Erf()), (5, 2, 2), True),
+    "resize_nearest": (pooled(conv(2), arch.Resize((5,), arch.Nearest()), wl.Erf()), (4, 2), True),
+    "linear_map": (
+        flat(conv(1), wl.Erf(), arch.LinearMap([[1.0, -0.5, 0.3], [0.0, 2.0, 0.4]]), conv(1), wl.Erf()),
+        (3, 2),
+        True,
+    ),
+    "contraction": (
+        wl.serial(conv((1, 1)), wl.Erf(), arch.LinearMap([[1.0, -0.5], [0.7, 0.2]], (0, 1)), dense(1)),
+        (2, 2, 2),
+        True,
+    ),
+    "scale": (pooled(conv(1), arch.Scale([1.0, -0.5, 2.0]), wl.Erf(), arch.Scale(0.7), conv(1)), (3, 2), True),
+    "embedding": (flat(arch.Embedding(4, 16, 1.2), wl.Relu()), (3,), False),
+    "embedding_pooled": (
+        pooled(arch.Embedding(4, 16, 1.2, parameterization=STANDARD), conv(2), wl.Erf()),
+        (4,),
         True,
     ),
 }
