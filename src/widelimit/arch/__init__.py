@@ -30,6 +30,8 @@ from ._compose import residual as residual
 from ._compose import serial as serial
 from ._conv import Conv as Conv
 from ._dense import Dense as Dense
+from ._describe import Description as Description
+from ._describe import describe as describe
 from ._exponents import Exponents as Exponents
 from ._exponents import feature_exponent as feature_exponent
 from ._flatten import Flatten as Flatten
@@ -43,6 +45,7 @@ from ._mechanism import AbstractMechanism as AbstractMechanism
 from ._mechanism import IdentityMechanism as IdentityMechanism
 from ._mechanism import ReluMechanism as ReluMechanism
 from ._mechanism import Softmax as Softmax
+from ._overflow import explain_overflow as explain_overflow
 from ._pair import Pair as Pair
 from ._pair import input_pair as input_pair
 from ._parameterization import AbstractParameterization as AbstractParameterization

@@ -1,10 +1,24 @@
 """Kernels of infinitely wide networks."""
 
+from typing import Any
+
 import jax
 import jax.numpy as jnp
+import numpy as np
 
-from .._typing import Array, PyTree
-from ..arch import AbstractLayer, batch, check_kernel_limit, check_start, example_shape, input_signal, is_sample
+from .._typing import Array, PyTree, Tracer
+from ..arch import (
+    AbstractLayer,
+    Space,
+    batch,
+    check_kernel_limit,
+    check_start,
+    example_shape,
+    explain_overflow,
+    input_pair,
+    input_signal,
+    is_sample,
+)
 from ..engine import AbstractEngine, Reference
 from ._base import AbstractKernel
 
@@ -26,7 +40,8 @@ class NNGP(AbstractKernel):
     Raises
     ------
     ValueError
-        If the architecture has no limit in closed form; the message names the layer and the remedy.
+        If the architecture has no limit in closed form; the message names the layer and the remedy. On evaluation, if
+        a layer overflows; the message names it.
     """
 
     net: AbstractLayer
@@ -40,11 +55,13 @@ class NNGP(AbstractKernel):
     def block(self, x1: Array, x2: Array | None = None) -> Array:
         """Return the kernel of two batches, (n1, n2)."""
         x1 = _read(self.net, x1, "x1")
-        return self.engine.block(self.net, x1, x1 if x2 is None else _read(self.net, x2, "x2")).nngp
+        x2 = x1 if x2 is None else _read(self.net, x2, "x2")
+        return _finite(self.net, self.engine.block(self.net, x1, x2).nngp, x1, x2)
 
     def diagonal(self, x: Array) -> Array:
         """Return the kernel of each input with itself, (n,)."""
-        return self.engine.diagonal(self.net, _read(self.net, x, "x")).nngp
+        x = _read(self.net, x, "x")
+        return _finite(self.net, self.engine.diagonal(self.net, x).nngp, x, x)
 
 
 class NTK(AbstractKernel):
@@ -66,7 +83,7 @@ class NTK(AbstractKernel):
     ------
     ValueError
         If the architecture has no limit in closed form, or its parameterization no kernel limit; the message names
-        the layer and the remedy.
+        the layer and the remedy. On evaluation, if a layer overflows; the message names it.
     """
 
     net: AbstractLayer
@@ -80,11 +97,13 @@ class NTK(AbstractKernel):
     def block(self, x1: Array, x2: Array | None = None) -> Array:
         """Return the kernel of two batches, (n1, n2)."""
         x1 = _read(self.net, x1, "x1")
-        return self.engine.block(self.net, x1, x1 if x2 is None else _read(self.net, x2, "x2")).ntk
+        x2 = x1 if x2 is None else _read(self.net, x2, "x2")
+        return _finite(self.net, self.engine.block(self.net, x1, x2).ntk, x1, x2)
 
     def diagonal(self, x: Array) -> Array:
         """Return the kernel of each input with itself, (n,)."""
-        return self.engine.diagonal(self.net, _read(self.net, x, "x")).ntk
+        x = _read(self.net, x, "x")
+        return _finite(self.net, self.engine.diagonal(self.net, x).ntk, x, x)
 
 
 def _read(net: AbstractLayer, x: PyTree, name: str) -> PyTree:
@@ -97,3 +116,22 @@ def _read(net: AbstractLayer, x: PyTree, name: str) -> PyTree:
 
 def _floating(x: Array) -> Array:
     return x if jnp.issubdtype(x.dtype, jnp.floating) else jnp.asarray(x, float)
+
+
+def _finite(net: AbstractLayer, kernel: Array, x1: PyTree, x2: PyTree) -> Array:
+    """Return a kernel, refusing a concrete one of finite inputs that is not finite: some layer overflows."""
+    if isinstance(kernel, Tracer) or bool(jnp.isfinite(kernel).all()):
+        return kernel
+    where = np.argwhere(~np.isfinite(np.asarray(kernel)))[0]
+    x, y = (jax.tree.map(lambda a, i=i: jnp.asarray(a)[i], many) for many, i in ((x1, where[0]), (x2, where[-1])))
+    found = f"[{', '.join(map(str, where))}]"
+    net = jax.tree.map(jnp.asarray, net)
+    raise ValueError(f"the kernel at {found} is {kernel[tuple(where)]}: {explain_overflow(net, _start(net, x, y))}")
+
+
+def _start(net: AbstractLayer, x: PyTree, y: PyTree) -> Any:
+    space = net.spatial_needed(Space.DIAGONAL)
+    if is_sample(x):
+        return input_pair(x, y, space)
+    spaces = space if isinstance(space, tuple) else (space,) * len(x)
+    return tuple(input_pair(a, b, s) for a, b, s in zip(x, y, spaces, strict=True))
