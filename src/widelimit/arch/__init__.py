@@ -34,6 +34,8 @@ from ._conv_transpose import ConvTranspose as ConvTranspose
 from ._dense import Dense as Dense
 from ._dropout import Dropout as Dropout
 from ._embedding import Embedding as Embedding
+from ._describe import Description as Description
+from ._describe import describe as describe
 from ._exponents import Exponents as Exponents
 from ._exponents import feature_exponent as feature_exponent
 from ._flatten import Flatten as Flatten
@@ -54,6 +56,7 @@ from ._mechanism import ReluMechanism as ReluMechanism
 from ._mechanism import Softmax as Softmax
 from ._norm import LayerNorm as LayerNorm
 from ._linear import mix as mix
+from ._overflow import explain_overflow as explain_overflow
 from ._pair import Pair as Pair
 from ._pair import input_pair as input_pair
 from ._parameterization import AbstractParameterization as AbstractParameterization
