@@ -62,6 +62,8 @@ def run(host: str, port: int, browser: bool, cells: bool | None, say: Say) -> No
     config = uvicorn.Config(
         app(lab, host, port, functools.partial(_warm_up, lab)),
         log_level=logging.WARNING,
+        # Another loop, taken where it is installed, forks for each cell, beside the threads of JAX.
+        loop="asyncio",
         ws="websockets-sansio",
         ws_max_size=4 * LARGEST_MESSAGE,
         ws_per_message_deflate=False,

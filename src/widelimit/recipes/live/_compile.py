@@ -11,7 +11,8 @@ import jax.numpy as jnp
 import numpy as np
 
 from ..._typing import Callable
-from ._network import Motion, Problem, Shape, advance, initial, limit, tangents
+from ._draws import draw
+from ._network import Motion, Problem, Shape, advance, limit, tangents
 
 
 @functools.lru_cache(maxsize=256)
@@ -30,7 +31,7 @@ def compiled(shape: Shape, infinite: Shape, points: int, inputs: int) -> None:
         motion = Motion(first, zero, one, one, jnp.zeros((), bool))
     jobs = [
         (advance, shape, problem, first, motion, zero),
-        (initial, shape, one, one, zero),
+        (draw, shape.net(1.0, 1.0), 0),
         (limit, infinite, problem),
         (tangents, shape, problem, first),
     ]
