@@ -37,6 +37,7 @@ def draw(net: Serial, seed: int) -> Params:
 
 
 def _scaled(layer: Dense, weight: np.ndarray, bias: np.ndarray) -> Params:
+    assert layer.bias_std is not None  # All layers of `Architecture` have one.
     _, weight_std = layer.parameterization.weight(layer.weight_std, *weight.shape)
     _, bias_std = layer.parameterization.bias(layer.bias_std, layer.width)
     return {
