@@ -186,7 +186,7 @@ def test_one_step_moves_features_by_the_power_r(name, slope):
         def features(params):
             def one(u):
                 for layer, p in zip(net.layers[:-1], params[:-1], strict=True):
-                    u = layer.forward(p, u)
+                    u = layer(p, u)
                 return u
 
             return jax.vmap(one)(x)

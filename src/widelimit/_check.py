@@ -28,6 +28,13 @@ def inputs(x: Any, name: str) -> Array:
     return array
 
 
+def scales(weight_std: Any, bias_std: Any) -> None:
+    """Refuse scales of weights and biases that are negative or not finite."""
+    nonnegative(weight_std, "weight_std")
+    if bias_std is not None:
+        nonnegative(bias_std, "bias_std")
+
+
 def batch(x: Any, name: str) -> PyTree:
     r"""Return ``x`` as a batch for any model: a pytree of arrays (n, \*s) with one number of examples n.
 

@@ -85,7 +85,7 @@ def by_hand(row, net, key):
     def look(params):
         jacobian = jax.jacrev(lambda p: net.apply(p, x)[:, 0])(params)
         parts = jax.tree.map(lambda r, j: r * j.reshape(6, -1) @ j.reshape(6, -1).T, rates, jacobian)
-        hidden = jnp.maximum(net.layers[0].forward(params[0], x), 0)
+        hidden = jnp.maximum(net.layers[0](params[0], x), 0)
         trained = net.apply(params, x) - net.apply(start, x)
         return sum(jax.tree.leaves(parts)), hidden, trained, net.apply(params, x_test)
 

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 from .. import dual
-from .._typing import Array, Callable, Key, Params, PyTree, Scalar, Shape
+from .._typing import Array, Callable, Params, Scalar
+from . import _plainly
 from ._base import AbstractLayer
-from ._pair import Gaussianity, Pair, Signal
+from ._pair import Pair
+from ._sample import Sample
+from ._signal import Gaussianity, Signal
 
 
 class Activation(AbstractLayer):
@@ -21,35 +26,33 @@ class Activation(AbstractLayer):
 
     dual: dual.AbstractDual
 
-    def out_shape(self, shape: Shape) -> Shape:
-        """Return ``shape``."""
-        return shape
+    init = _plainly.no_params
+    learning_rates = _plainly.no_rates
+    resized = _plainly.same_width
+    out_shape = _plainly.same_shape
+    spatial_needed = _plainly.same_space
 
-    def init(self, key: Key, shape: Shape) -> Params:  # noqa: ARG002
-        """Return no parameters."""
-        return {}
-
-    def forward(self, params: Params, x: Array) -> Array:  # noqa: ARG002
+    def forward(self, params: Params, x: Sample) -> Sample:  # noqa: ARG002
         """Return the output for one example."""
-        return self.dual.value(x)
-
-    def learning_rates(self, params: Params) -> PyTree:  # noqa: ARG002
-        """Return nothing: there are no parameters."""
-        return {}
+        return x.with_values(self.dual.value(x.values))
 
     def propagate(self, pair: Pair) -> Pair:
         """Return the second moments and the NTK behind the layer."""
-        variances = pair.xx, pair.yy, pair.gap
-        return Pair(
+        if self.dual.linear:
+            return pair
+        return dataclasses.replace(
+            pair,
             xx=self.dual.moment(pair.xx),
             yy=self.dual.moment(pair.yy),
-            gap=self.dual.gap(*variances),
-            ntk=self.dual.slope(*variances) * pair.ntk,
-            channels=pair.channels,
+            ntk=self.dual.slope(pair.first(pair.xx), pair.yy, pair.gap) * pair.ntk,
+            mean_x=self.dual.mean(pair.xx),
+            mean_y=self.dual.mean(pair.yy),
+            **pair.map_gaps(self.dual.gap),
         )
 
     def transmit(self, signal: Signal) -> Signal:
         """Return a signal that is no longer Gaussian; refuse one that is not Gaussian already."""
+        signal = _plainly.same_signal(self, signal)
         if self.dual.linear:
             return signal
         if signal.gaussianity is Gaussianity.NOT_GAUSSIAN:
@@ -57,11 +60,7 @@ class Activation(AbstractLayer):
                 f"{self.dual!r} is applied to a signal that is not Gaussian in the limit (data, or the output of "
                 "an activation), so the kernel has no closed form. Put a Dense layer before it."
             )
-        return Signal(Gaussianity.NOT_GAUSSIAN, fresh=False)
-
-    def resized(self, width: int, factor: float, readout: bool) -> tuple[Activation, float]:  # noqa: ARG002
-        """Return the layer itself."""
-        return self, factor
+        return dataclasses.replace(signal, gaussianity=Gaussianity.NOT_GAUSSIAN)
 
 
 def Relu() -> Activation:

@@ -1,17 +1,23 @@
-"""Networks out of layers: in series, and around a residual connection."""
+"""Networks out of layers: in series, around a residual connection, and repeated."""
 
 from __future__ import annotations
 
 import dataclasses
 from collections.abc import Sequence
+from typing import Any
 
 import equinox as eqx
 import jax
 
-from .._typing import Array, Key, Params, PyTree, Shape
+from .._typing import Key, Params, PyTree, Shape
 from ._base import AbstractLayer
-from ._pair import UNKNOWN, Gaussianity, Pair, Signal
-from ._roles import assign_roles
+from ._join import sum_pairs
+from ._pair import Pair
+from ._roles import assign_roles, parameterizations
+from ._sample import Sample, is_sample
+from ._signal import UNKNOWN, Signal, check_independent, combine
+from ._space import Space, most
+from ._step import step
 
 
 def _in_place(layers: Sequence[AbstractLayer]) -> tuple[AbstractLayer, ...]:
@@ -53,10 +59,10 @@ class Serial(AbstractLayer):
             shape = layer.out_shape(shape)
         return tuple(params)
 
-    def forward(self, params: Params, x: Array) -> Array:
+    def forward(self, params: Params, x: Sample) -> Sample:
         """Return the output for one example."""
         for layer, p in zip(self.layers, params, strict=True):
-            x = layer.forward(p, x)
+            x = jax.tree.map(Sample.cleared, layer.forward(p, x), is_leaf=is_sample)
         return x
 
     def learning_rates(self, params: Params) -> PyTree:
@@ -64,9 +70,10 @@ class Serial(AbstractLayer):
         return tuple(layer.learning_rates(p) for layer, p in zip(self.layers, params, strict=True))
 
     def propagate(self, pair: Pair) -> Pair:
-        """Return the second moments and the NTK behind the last layer."""
-        for layer in self.layers:
-            pair = _step(layer, pair)
+        """Return the second moments and the NTK behind the last layer, dropping what the rest does not need."""
+        for i, layer in enumerate(self.layers):
+            pair = _restrict(pair, _needed(self.layers[i:], Space.FULL))
+            pair = step(layer, pair)
         return pair
 
     def transmit(self, signal: Signal) -> Signal:
@@ -75,9 +82,13 @@ class Serial(AbstractLayer):
             signal = _at(i, layer.transmit, signal)
         return signal
 
+    def spatial_needed(self, space: Space) -> Space:
+        """Return what the first layer needs."""
+        return _needed(self.layers, space)
+
     def resized(self, width: int, factor: float, readout: bool) -> tuple[Serial, float]:
         """Return the layers at another width, and the factor by which the output grew."""
-        with_weights = [i for i, layer in enumerate(self.layers) if layer.resized(1, 1.0, False)[0] is not layer]
+        with_weights = [i for i, layer in enumerate(self.layers) if _has_weights(layer)]
         last = max(with_weights, default=-1)
         layers = []
         for i, layer in enumerate(self.layers):
@@ -89,9 +100,10 @@ class Serial(AbstractLayer):
 class Residual(AbstractLayer):
     r"""A branch around which the input is added back: :math:`u \mapsto u + f(u)`.
 
-    .. math:: K' = K + K_f,\qquad \Theta' = \Theta + \Theta_f
+    .. math:: K' = K + K_f + m\,m_f^\top + m_f\,m^\top,\qquad \Theta' = \Theta + \Theta_f
 
-    Exact because the branch ends in fresh weights: it has mean zero and is uncorrelated with :math:`u`.
+    with the means :math:`m` over channels. Exact because the branch comes out of weights of its own, so that it is
+    independent of :math:`u`; where it ends in such weights, its mean is zero.
 
     Parameters
     ----------
@@ -101,13 +113,13 @@ class Residual(AbstractLayer):
     Raises
     ------
     ValueError
-        If the branch does not end in fresh weights.
+        If the branch comes out of the same weights as its input.
     """
 
     body: AbstractLayer = eqx.field()
 
     def __check_init__(self) -> None:
-        """Check that the branch ends in fresh weights."""
+        """Check that the branch has weights of its own."""
         if not isinstance(self.body, AbstractLayer):
             raise ValueError(f"the branch of residual is {self.body!r}; expected a layer.")
         self.transmit(UNKNOWN)
@@ -127,9 +139,10 @@ class Residual(AbstractLayer):
         self.out_shape(shape)
         return self.body.init(key, shape)
 
-    def forward(self, params: Params, x: Array) -> Array:
+    def forward(self, params: Params, x: Sample) -> Sample:
         """Return the output for one example."""
-        return x + self.body.forward(params, x)
+        branch = self.body.forward(params, x)
+        return dataclasses.replace(branch, values=x.values + branch.values)
 
     def learning_rates(self, params: Params) -> PyTree:
         """Return the factors of the branch."""
@@ -137,19 +150,17 @@ class Residual(AbstractLayer):
 
     def propagate(self, pair: Pair) -> Pair:
         """Return the sums of the second moments and of the NTK."""
-        branch = _step(self.body, pair)
-        return jax.tree.map(lambda a, b: a + b, pair, dataclasses.replace(branch, channels=pair.channels))
+        return sum_pairs((pair, step(self.body, pair)))
 
     def transmit(self, signal: Signal) -> Signal:
         """Return what is known of the sum."""
-        branch = self.body.transmit(dataclasses.replace(signal, fresh=False))
-        if not branch.fresh:
-            raise ValueError(
-                "the branch of residual does not end in fresh weights, so it is correlated with the input that is "
-                "added to it and the sum has no closed form. End the branch with a Dense layer."
-            )
-        known = Gaussianity.GAUSSIAN if branch.gaussianity is signal.gaussianity else signal.gaussianity
-        return Signal(known if branch.gaussianity is Gaussianity.GAUSSIAN else branch.gaussianity, signal.fresh)
+        pair = signal, self.body.transmit(signal)
+        check_independent(pair, "residual (0 is the input that is added)")
+        return Signal(*combine(pair))
+
+    def spatial_needed(self, space: Space) -> Space:
+        """Return what input and branch need."""
+        return most((space, self.body.spatial_needed(space)))
 
     def resized(self, width: int, factor: float, readout: bool) -> tuple[Residual, float]:
         """Return the block at another width, and the factor by which the output grew."""
@@ -157,11 +168,21 @@ class Residual(AbstractLayer):
         return Residual(body), factor
 
 
-@eqx.filter_jit
-def _step(layer: AbstractLayer, pair: Pair) -> Pair:
-    # Each layer is compiled by itself, once for all layers of its kind: compiling a deep network as one piece takes
-    # time that grows with the square of its depth.
-    return layer.propagate(pair)
+def _needed(layers: Sequence[AbstractLayer], space: Space) -> Space:
+    for layer in reversed(layers):
+        space = layer.spatial_needed(space)
+    return space
+
+
+def _restrict(pair: Any, space: Any) -> Any:
+    if isinstance(pair, Pair):
+        return pair.diagonal() if space is Space.DIAGONAL else pair
+    spaces = space if isinstance(space, tuple) else (space,) * len(pair)
+    return tuple(_restrict(p, s) for p, s in zip(pair, spaces, strict=True))
+
+
+def _has_weights(layer: AbstractLayer) -> bool:
+    return bool(parameterizations(layer))
 
 
 def serial(*layers: AbstractLayer) -> Serial:
@@ -181,7 +202,7 @@ def serial(*layers: AbstractLayer) -> Serial:
 
 
 def residual(*layers: AbstractLayer) -> Residual:
-    """Return ``u + f(u)`` with ``f`` the branch of ``layers`` in series, which must end in a Dense layer.
+    """Return ``u + f(u)`` with ``f`` the branch of ``layers`` in series, which must have weights of its own.
 
     Parameters
     ----------

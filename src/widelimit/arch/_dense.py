@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import equinox as eqx
-import jax
 
 from .. import _check
-from .._typing import Array, Key, Params, PyTree, Scalar, Shape
+from .._typing import Key, Params, PyTree, Scalar, Shape
+from . import _plainly, _weights
 from ._base import AbstractLayer
-from ._pair import Gaussianity, Pair, Signal
+from ._pair import Pair
 from ._parameterization import AbstractParameterization, NTKParameterization
+from ._sample import Sample
+from ._signal import Signal, fresh
 
 
 class Dense(AbstractLayer):
@@ -44,12 +46,12 @@ class Dense(AbstractLayer):
     bias_std: Scalar | None = None
     parameterization: AbstractParameterization = NTKParameterization()
 
+    spatial_needed = _plainly.same_space
+
     def __check_init__(self) -> None:
         """Check the arguments."""
         _check.positive_int(self.width, "width")
-        _check.nonnegative(self.weight_std, "weight_std")
-        if self.bias_std is not None:
-            _check.nonnegative(self.bias_std, "bias_std")
+        _check.scales(self.weight_std, self.bias_std)
 
     def out_shape(self, shape: Shape) -> Shape:
         r"""Return (\*space, width)."""
@@ -60,46 +62,26 @@ class Dense(AbstractLayer):
     def init(self, key: Key, shape: Shape) -> Params:
         """Return ``{"weight": (fan_in, width), "bias": (width,)}``, the bias only if there is one."""
         self.out_shape(shape)
-        key_weight, key_bias = jax.random.split(key)
-        _, std = self.parameterization.weight(self.weight_std, shape[-1], self.width)
-        params = {"weight": std * jax.random.normal(key_weight, (shape[-1], self.width))}
-        if self.bias_std is not None:
-            _, std = self.parameterization.bias(self.bias_std, self.width)
-            params["bias"] = std * jax.random.normal(key_bias, (self.width,))
-        return params
+        return _weights.draw(self, key, (shape[-1], self.width), (shape[-1], self.width), (self.width,))
 
-    def forward(self, params: Params, x: Array) -> Array:
+    def forward(self, params: Params, x: Sample) -> Sample:
         """Return the output for one example."""
-        scale, _ = self.parameterization.weight(self.weight_std, x.shape[-1], self.width)
-        z = scale.astype(x.dtype) * (x @ params["weight"])
-        if self.bias_std is None:
-            return z
-        scale, _ = self.parameterization.bias(self.bias_std, self.width)
-        return z + scale.astype(x.dtype) * params["bias"]
+        z = x.values @ params["weight"]
+        return x.with_values(_weights.scale(self, params, z, (x.values.shape[-1], self.width)))
 
     def propagate(self, pair: Pair) -> Pair:
         """Return the second moments and the NTK behind the layer."""
-        offset = 0.0 if self.bias_std is None else self.bias_std
-        limit = self.parameterization.limit(self.weight_std, offset, pair.channels)
-        own = limit.weight * pair.xy
-        if self.bias_std is not None:
-            own = own + limit.bias
-        return Pair(
-            xx=limit.gain * pair.xx + limit.offset,
-            yy=limit.gain * pair.yy + limit.offset,
-            gap=limit.gain * pair.gap,
-            ntk=own + limit.tangent * pair.ntk,
-            channels=self.width,
-        )
+        return _weights.weigh(self, pair, pair.channels, self.width)
 
     def learning_rates(self, params: Params) -> PyTree:
         """Return the factors of the learning rate of weights and biases."""
-        weight, bias = self.parameterization.rates(*params["weight"].shape)
-        return {"weight": weight, "bias": bias} if "bias" in params else {"weight": weight}
+        return _weights.rates(self, params, params["weight"].shape)
 
-    def transmit(self, signal: Signal) -> Signal:  # noqa: ARG002
-        """Return a fresh Gaussian signal, whatever comes in."""
-        return Signal(Gaussianity.GAUSSIAN, fresh=True)
+    def transmit(self, signal: Signal) -> Signal:
+        """Return a fresh Gaussian signal, whatever comes in but tokens."""
+        if signal.tokens:
+            raise ValueError("Dense got token numbers; expected real features. Put an Embedding before it.")
+        return fresh()
 
     def resized(self, width: int, factor: float, readout: bool) -> tuple[Dense, float]:
         """Return the layer at another width, and the factor by which its output grew."""

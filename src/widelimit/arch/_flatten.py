@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 
 import jax.numpy as jnp
 
-from .._typing import Array, Key, Params, PyTree, Shape
+from .._typing import Params, Shape
+from . import _plainly
 from ._base import AbstractLayer
-from ._pair import Gaussianity, Pair, Signal
+from ._pair import Pair
+from ._sample import Sample
+from ._signal import Gaussianity, Signal
+from ._space import Space
 
 
 class Flatten(AbstractLayer):
@@ -17,36 +22,36 @@ class Flatten(AbstractLayer):
     The second moments per channel become their mean over positions, :math:`K' = \frac1{|S|}\sum_p K(p, p)`.
     """
 
+    init = _plainly.no_params
+    learning_rates = _plainly.no_rates
+    resized = _plainly.same_width
+
     def out_shape(self, shape: Shape) -> Shape:
         """Return one axis with all entries."""
         return (math.prod(shape),)
 
-    def init(self, key: Key, shape: Shape) -> Params:  # noqa: ARG002
-        """Return no parameters."""
-        return {}
-
-    def forward(self, params: Params, x: Array) -> Array:  # noqa: ARG002
+    def forward(self, params: Params, x: Sample) -> Sample:  # noqa: ARG002
         """Return the output for one example."""
-        return jnp.ravel(x)
-
-    def learning_rates(self, params: Params) -> PyTree:  # noqa: ARG002
-        """Return nothing: there are no parameters."""
-        return {}
+        return Sample(jnp.ravel(x.values), key=x.key)
 
     def propagate(self, pair: Pair) -> Pair:
         """Return the second moments and the NTK behind the layer."""
+        pair = pair.diagonal()
+        mean = lambda a: None if a is None else jnp.mean(a)  # noqa: E731
         return Pair(
-            jnp.mean(pair.xx),
-            jnp.mean(pair.yy),
-            jnp.mean(pair.gap),
-            jnp.mean(pair.ntk),
-            channels=pair.channels * pair.gap.size,
+            xx=jnp.mean(pair.xx),
+            yy=jnp.mean(pair.yy),
+            gap=jnp.mean(pair.gap),
+            ntk=jnp.mean(pair.ntk),
+            channels=pair.channels * pair.xx.size,
+            mean_x=mean(pair.mean_x),
+            mean_y=mean(pair.mean_y),
         )
 
     def transmit(self, signal: Signal) -> Signal:
         """Return a signal whose channels differ in variance, hence not Gaussian as a process over channels."""
-        return Signal(Gaussianity.NOT_GAUSSIAN, signal.fresh)
+        return dataclasses.replace(signal, gaussianity=Gaussianity.NOT_GAUSSIAN, given=False)
 
-    def resized(self, width: int, factor: float, readout: bool) -> tuple[Flatten, float]:  # noqa: ARG002
-        """Return the layer itself."""
-        return self, factor
+    def spatial_needed(self, space: Space) -> Space:  # noqa: ARG002
+        """Return the diagonal."""
+        return Space.DIAGONAL

@@ -13,10 +13,16 @@ from .._typing import Tracer
 from ._abc import ABC
 from ._activation import Activation
 from ._base import AbstractLayer
+from ._branches import Concatenate, FanOut, Parallel, Product, Sum
 from ._compose import Residual, Serial
+from ._conv import Conv
 from ._dense import Dense
 from ._flatten import Flatten
 from ._parameterization import NTKParameterization, StandardParameterization
+from ._pool import AvgPool, GlobalAvgPool, GlobalSumPool, SumPool
+from ._rates import RateMultiplier
+from ._repeat import Repeat
+from ._window import Circular, Valid, Zeros
 
 VERSION = 1
 
@@ -28,6 +34,21 @@ TYPES = {
         Dense,
         Activation,
         Flatten,
+        Conv,
+        AvgPool,
+        SumPool,
+        GlobalAvgPool,
+        GlobalSumPool,
+        Valid,
+        Zeros,
+        Circular,
+        FanOut,
+        Parallel,
+        Sum,
+        Product,
+        Concatenate,
+        Repeat,
+        RateMultiplier,
         NTKParameterization,
         StandardParameterization,
         ABC,

@@ -5,6 +5,8 @@ import math
 from ._abc import ABC
 from ._base import AbstractLayer
 from ._exponents import TOLERANCE, Exponents, feature_exponent
+from ._parameterization import AbstractParameterization
+from ._rates import RateMultiplier
 from ._roles import parameterizations
 
 
@@ -36,7 +38,7 @@ def check_kernel_limit(net: AbstractLayer) -> None:
         Saying why there is none, and what to do.
     """
     check_start(net)
-    nodes = parameterizations(net)
+    nodes = [_plain(node) for node in parameterizations(net)]
     if len(nodes) < 2 or not any(isinstance(node, ABC) for node in nodes):
         return
     every = {node.exponents() for node in nodes}
@@ -52,6 +54,11 @@ def check_kernel_limit(net: AbstractLayer) -> None:
             "parameterize(net, NTKParameterization()) for a kernel limit, or EmpiricalNTK for the kernel of a finite "
             "network."
         )
+
+
+def _plain(node: AbstractParameterization) -> AbstractParameterization:
+    # Multiples of learning rates that do not depend on the width leave the limit as it is.
+    return _plain(node.inner) if isinstance(node, RateMultiplier) else node
 
 
 def _obstacle(layers: Exponents) -> str:

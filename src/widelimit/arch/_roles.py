@@ -6,6 +6,7 @@ import jax
 
 from ._base import AbstractLayer
 from ._parameterization import AbstractParameterization, Role
+from ._rates import RateMultiplier
 
 T = TypeVar("T")
 
@@ -44,7 +45,13 @@ def parameterize(net: AbstractLayer, parameterization: AbstractParameterization)
         raise ValueError(f"net is {net!r}; expected a network, such as serial(Dense(64), Relu(), Dense(1)).")
     if not _is_one(parameterization):
         raise ValueError(f"parameterization is {parameterization!r}; expected one such as MuP().")
-    return assign_roles(jax.tree.map(lambda node: parameterization if _is_one(node) else node, net, is_leaf=_is_one))
+
+    def change(node: Any) -> Any:
+        if isinstance(node, RateMultiplier):
+            return RateMultiplier(change(node.inner), node.factor)
+        return parameterization if _is_one(node) else node
+
+    return assign_roles(jax.tree.map(change, net, is_leaf=_is_one))
 
 
 def _is_one(node: Any) -> bool:

@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 import equinox as eqx
 
-from .._typing import Array
+from .._typing import Array, PyTree
 from ..arch import AbstractLayer
 
 
@@ -20,9 +20,9 @@ class AbstractEngine(eqx.Module):
     """Evaluates the limit of an architecture on data. All engines give the same numbers."""
 
     @abc.abstractmethod
-    def block(self, net: AbstractLayer, x1: Array, x2: Array) -> Block:
-        r"""Return NNGP and NTK on inputs of shapes (n1, \*input_shape) and (n2, \*input_shape): (n1, n2) each."""
+    def block(self, net: AbstractLayer, x1: PyTree, x2: PyTree) -> Block:
+        r"""Return NNGP and NTK of two batches of `Sample`, or tuples of them, of n1 and n2 examples: (n1, n2) each."""
 
     @abc.abstractmethod
-    def diagonal(self, net: AbstractLayer, x: Array) -> Block:
+    def diagonal(self, net: AbstractLayer, x: PyTree) -> Block:
         """Return NNGP and NTK of each input with itself, (n,) each."""

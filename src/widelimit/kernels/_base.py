@@ -8,6 +8,7 @@ import jax
 
 from .. import _check
 from .._precision import evaluate, result_dtype
+from ..arch import cleared
 
 
 class AbstractKernel(eqx.Module):
@@ -48,9 +49,9 @@ class AbstractKernel(eqx.Module):
         ValueError
             If an input is not a batch, holds NaN or infinity, or the two do not match.
         """
-        x1 = _check.batch(x1, "x1")
+        x1 = _check.batch(cleared(x1), "x1")
         if x2 is not None:
-            x2 = _check.batch(x2, "x2")
+            x2 = _check.batch(cleared(x2), "x2")
             _check.same_batch(x1, x2)
         dtype = result_dtype(*jax.tree.leaves((x1, x2)))
         return evaluate(lambda k, a, b: k.block(a, b), self, x1, x2, compute=dtype, result=dtype)

@@ -1,10 +1,10 @@
 """Kernels of infinitely wide networks."""
 
+import jax
 import jax.numpy as jnp
 
-from .. import _check
-from .._typing import Array
-from ..arch import DATA, AbstractLayer, check_kernel_limit, check_start
+from .._typing import Array, PyTree
+from ..arch import AbstractLayer, batch, check_kernel_limit, check_start, example_shape, input_signal, is_sample
 from ..engine import AbstractEngine, Reference
 from ._base import AbstractKernel
 
@@ -34,18 +34,17 @@ class NNGP(AbstractKernel):
 
     def __check_init__(self) -> None:
         """Check that the architecture has a limit on data."""
-        self.net.transmit(DATA)
+        self.net.transmit(input_signal(self.net))
         check_start(self.net)
 
     def block(self, x1: Array, x2: Array | None = None) -> Array:
         """Return the kernel of two batches, (n1, n2)."""
-        x1 = _floating(x1, "x1")
-        self.net.out_shape(x1.shape[1:])
-        return self.engine.block(self.net, x1, x1 if x2 is None else _floating(x2, "x2")).nngp
+        x1 = _read(self.net, x1, "x1")
+        return self.engine.block(self.net, x1, x1 if x2 is None else _read(self.net, x2, "x2")).nngp
 
     def diagonal(self, x: Array) -> Array:
         """Return the kernel of each input with itself, (n,)."""
-        return self.engine.diagonal(self.net, _floating(x, "x")).nngp
+        return self.engine.diagonal(self.net, _read(self.net, x, "x")).nngp
 
 
 class NTK(AbstractKernel):
@@ -75,20 +74,26 @@ class NTK(AbstractKernel):
 
     def __check_init__(self) -> None:
         """Check that the architecture has a limit on data, and that it is a kernel machine."""
-        self.net.transmit(DATA)
+        self.net.transmit(input_signal(self.net))
         check_kernel_limit(self.net)
 
     def block(self, x1: Array, x2: Array | None = None) -> Array:
         """Return the kernel of two batches, (n1, n2)."""
-        x1 = _floating(x1, "x1")
-        self.net.out_shape(x1.shape[1:])
-        return self.engine.block(self.net, x1, x1 if x2 is None else _floating(x2, "x2")).ntk
+        x1 = _read(self.net, x1, "x1")
+        return self.engine.block(self.net, x1, x1 if x2 is None else _read(self.net, x2, "x2")).ntk
 
     def diagonal(self, x: Array) -> Array:
         """Return the kernel of each input with itself, (n,)."""
-        return self.engine.diagonal(self.net, _floating(x, "x")).ntk
+        return self.engine.diagonal(self.net, _read(self.net, x, "x")).ntk
 
 
-def _floating(x: Array, name: str) -> Array:
-    x = _check.inputs(x, name)
+def _read(net: AbstractLayer, x: PyTree, name: str) -> PyTree:
+    x = batch(x, name)
+    net.out_shape(example_shape(x))
+    if input_signal(net).tokens:
+        return x
+    return jax.tree.map(lambda s: s.with_values(_floating(s.values)), x, is_leaf=is_sample)
+
+
+def _floating(x: Array) -> Array:
     return x if jnp.issubdtype(x.dtype, jnp.floating) else jnp.asarray(x, float)

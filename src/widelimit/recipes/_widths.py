@@ -275,8 +275,8 @@ class _Lane(eqx.Module):
         # And what the readout sees. Layers keep the roles they have in the whole network.
         def one(x: Array) -> tuple[Array, Array]:
             for layer, p in zip(self.net.layers[:-1], params[:-1], strict=True):
-                x = layer.forward(p, x)
-            return self.net.layers[-1].forward(params[-1], x), x
+                x = layer(p, x)
+            return self.net.layers[-1](params[-1], x), x
 
         return jax.vmap(one)(x)
 

@@ -65,7 +65,7 @@ class NetFeatures(eqx.Module):
         def one(x: Array) -> dict[str, Array]:
             found: dict[str, Array] = {}
             for layer, p in zip(self.net.layers[:-1], params, strict=False):
-                x = layer.forward(p, x)
+                x = layer(p, x)
                 if isinstance(layer, Activation | Residual):
                     found[f"hidden {len(found) + 1}"] = x
             return found

@@ -1,0 +1,135 @@
+"""The table of layers: a new layer is one row here, and every property test runs over it.
+
+name -> (network, shape of one example, whether it is smooth). Spaces are tiny, so that the explicit Jacobians and the
+many compilations stay cheap; hidden layers have width 16, and `at_width` makes them wider.
+"""
+
+import widelimit as wl
+from widelimit import arch
+
+
+def dense(width=16, weight_std=1.3, bias_std=0.2):
+    return wl.Dense(width, weight_std, bias_std)
+
+
+def conv(window, width=16, **options):
+    return arch.Conv(width, window, 1.2, 0.1, **options)
+
+
+LAYERS = {
+    "conv_valid": (wl.serial(conv(2), wl.Relu(), wl.Flatten(), dense(1)), (4, 2), False),
+    "conv_zeros": (wl.serial(conv(3, padding=arch.Zeros()), wl.Erf(), wl.Flatten(), dense(1)), (4, 2), True),
+    "conv_circular": (wl.serial(conv(3, padding=arch.Circular()), wl.Erf(), wl.Flatten(), dense(1)), (4, 2), True),
+    "conv_strided_dilated": (
+        wl.serial(conv((2, 2), strides=(2, 1), dilation=(1, 2)), wl.Erf(), wl.Flatten(), dense(1)),
+        (4, 4, 2),
+        True,
+    ),
+    "conv_groups": (
+        wl.serial(dense(16), wl.Erf(), conv(2, groups=4), wl.Erf(), wl.Flatten(), dense(1)),
+        (3, 2),
+        True,
+    ),
+    "conv_pointwise_of_vectors": (wl.serial(conv(()), wl.Erf(), dense(1)), (3,), True),
+    "conv_standard": (
+        wl.serial(
+            conv(2, parameterization=wl.StandardParameterization()),
+            wl.Erf(),
+            conv(2, parameterization=wl.StandardParameterization()),
+            wl.Erf(),
+            wl.Flatten(),
+            wl.Dense(1, 1.1, 0.2, wl.StandardParameterization()),
+        ),
+        (4, 2),
+        True,
+    ),
+    "avg_pool": (
+        wl.serial(conv(2), wl.Erf(), arch.AvgPool((2,), strides=(1,)), conv(2), wl.Erf(), wl.Flatten(), dense(1)),
+        (4, 2),
+        True,
+    ),
+    "avg_pool_edges": (
+        wl.serial(
+            conv(2),
+            wl.Relu(),
+            arch.AvgPool((3,), strides=(1,), padding=arch.Zeros(), normalize_edges=True),
+            wl.Flatten(),
+            dense(1),
+        ),
+        (4, 2),
+        False,
+    ),
+    "sum_pool_circular": (
+        wl.serial(conv(2), wl.Erf(), arch.SumPool((2,), padding=arch.Circular()), dense(16), wl.Erf(), wl.Flatten(), dense(1)),
+        (5, 2),
+        True,
+    ),
+    "global_avg_pool": (wl.serial(conv((2, 2)), wl.Relu(), arch.GlobalAvgPool(), dense(1)), (3, 3, 2), False),
+    "global_sum_pool": (wl.serial(conv(2), wl.Erf(), arch.GlobalSumPool(), dense(1)), (3, 2), True),
+    "sum_of_branches": (
+        wl.serial(
+            dense(16),
+            arch.FanOut(3),
+            arch.parallel(wl.Identity(), wl.serial(wl.Erf(), dense(16)), wl.serial(wl.Relu(), dense(16), wl.Relu())),
+            arch.Sum(),
+            dense(1),
+        ),
+        (3,),
+        False,
+    ),
+    "sum_of_activations": (
+        wl.serial(
+            arch.FanOut(2),
+            arch.parallel(wl.serial(dense(16), wl.Relu()), wl.serial(dense(16), wl.Relu())),
+            arch.Sum(),
+            dense(1),
+        ),
+        (3,),
+        False,
+    ),
+    "post_activation_residual": (
+        wl.serial(dense(16), wl.Relu(), wl.residual(dense(16), wl.Relu()), wl.residual(dense(16), wl.Relu()), dense(1)),
+        (3,),
+        False,
+    ),
+    "product": (
+        wl.serial(
+            dense(16),
+            arch.FanOut(2),
+            arch.parallel(wl.serial(wl.Erf(), dense(16)), wl.serial(dense(16), wl.Relu())),
+            arch.Product(),
+            dense(1),
+        ),
+        (3,),
+        False,
+    ),
+    "concatenated_channels": (
+        wl.serial(
+            arch.FanOut(2),
+            arch.parallel(wl.serial(dense(16), wl.Erf()), wl.serial(dense(16, 0.8), wl.Relu())),
+            arch.Concatenate(-1),
+            dense(1),
+        ),
+        (3,),
+        False,
+    ),
+    "concatenated_space": (
+        wl.serial(
+            arch.FanOut(2),
+            arch.parallel(conv(2), wl.serial(conv(3), wl.Erf(), conv(1))),
+            arch.Concatenate(0),
+            wl.Erf(),
+            arch.GlobalAvgPool(),
+            dense(1),
+        ),
+        (4, 2),
+        True,
+    ),
+    "repeat": (wl.serial(dense(16), arch.repeat(wl.serial(wl.Erf(), dense(16)), 3), dense(1)), (3,), True),
+    "repeat_residual": (
+        wl.serial(dense(16), arch.repeat(wl.residual(wl.Relu(), dense(16)), 3), wl.Relu(), dense(1)),
+        (3,),
+        False,
+    ),
+    "frozen": (wl.serial(arch.frozen(dense(16)), wl.Erf(), arch.with_learning_rate(dense(16), 0.3), wl.Erf(), dense(1)), (3,), True),
+}
