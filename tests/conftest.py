@@ -33,3 +33,34 @@ def compiled_code_is_dropped():
     """Drop what a module compiled: a worker that keeps all of it grows by gigabytes."""
     yield
     jax.clear_caches()
+
+
+BROWSER = pathlib.Path(__file__).parent / "lab" / "browser"
+seen_in_browser: set[str] = set()
+
+
+def pytest_runtest_logreport(report):
+    """Note which files of browser tests have a test that passed; with xdist, reports of all workers come."""
+    file = report.nodeid.partition("::")[0]
+    if report.when == "call" and report.passed and f"{BROWSER.parent.name}/{BROWSER.name}/" in file:
+        seen_in_browser.add(file.rpartition("/")[2])
+
+
+def pytest_sessionfinish(session):
+    """Fail a run in which browser tests have to run (CI_BROWSER) and those of a file did not."""
+    if unseen_in_browser(session.config) and session.exitstatus in (0, pytest.ExitCode.NO_TESTS_COLLECTED):
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+
+def pytest_terminal_summary(terminalreporter, config):
+    """Say which files those are."""
+    if unseen := unseen_in_browser(config):
+        terminalreporter.section("CI_BROWSER is set, and no browser test passed in")
+        terminalreporter.line(", ".join(unseen))
+
+
+def unseen_in_browser(config):
+    """Return the files of browser tests that must have run and did not; none in a worker of xdist."""
+    if not os.environ.get("CI_BROWSER") or "PYTEST_XDIST_WORKER" in os.environ or config.option.collectonly:
+        return []
+    return sorted({path.name for path in BROWSER.glob("test_*.py")} - seen_in_browser)

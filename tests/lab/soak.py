@@ -37,8 +37,8 @@ SETTLE = 3.0
 class Report:
     """What the server holds before and after, in MiB and numbers, and how the pages fared.
 
-    Memory rises with compiled code and falls when that is let go; ``memory_low_early`` and ``memory_low_late`` are the
-    lowest values of the first and the second half.
+    Memory rises with compiled code and falls when that is let go; ``memory_lows`` and ``memory_mosts`` are the lowest
+    and highest values in each third of the time.
     """
 
     seconds: float
@@ -49,9 +49,8 @@ class Report:
     tasks: int
     disconnects: int
     memory_start: float
-    memory_low_early: float
-    memory_low_late: float
-    memory_most: float
+    memory_lows: tuple[float, ...]
+    memory_mosts: tuple[float, ...]
     threads_start: int
     threads_end: int
     files_start: int
@@ -183,8 +182,8 @@ def run(seconds, clients=10, say=lambda line: None):
         time.sleep(SETTLE)
         end, left = look(pid), children(pid)
     tallies = [page.tally for page in pages]
-    early = min(s["memory"] for s in samples if s["at"] < seconds / 2)
-    late = min((s["memory"] for s in samples if s["at"] >= seconds / 2), default=end["memory"])
+    samples.append({"at": time.monotonic() - began, **end})
+    thirds = np.array_split([sample["memory"] for sample in samples], 3)
     return Report(
         seconds=seconds,
         clients=clients,
@@ -193,9 +192,8 @@ def run(seconds, clients=10, say=lambda line: None):
             for name in ("right", "opened", "frames", "tasks", "disconnects")
         },
         memory_start=start["memory"],
-        memory_low_early=early,
-        memory_low_late=min(late, end["memory"]),
-        memory_most=max(sample["memory"] for sample in samples),
+        memory_lows=tuple(float(third.min()) for third in thirds),
+        memory_mosts=tuple(float(third.max()) for third in thirds),
         threads_start=start["threads"],
         threads_end=end["threads"],
         files_start=start["files"],

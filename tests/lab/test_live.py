@@ -14,6 +14,8 @@ from widelimit.recipes.live import (
     LiveConfig,
     LivePhase,
     LiveRun,
+    _draws,
+    _options,
     clamp,
     measure,
     parameters,
@@ -231,7 +233,7 @@ def compiled_functions(caplog, config):
             LiveRun.open(config).advance(17)
     finally:
         jax.config.update("jax_log_compiles", before)
-    parts = ("initial", "tangents", "limit", "advance")
+    parts = ("_vectors", "_matrix", "tangents", "limit", "advance")
     logged = " ".join(r.getMessage() for r in caplog.records if r.getMessage().startswith("Compiling"))
     return {name for name in parts if f"jit({name})" in logged}
 
@@ -240,8 +242,29 @@ def test_a_changed_value_does_not_compile_again(caplog):
     precompile()
     changed = LiveConfig(weight_std=1.1, bias_std=0.5, target="bump", points=13, ridge=0.1, step=0.3, seed=9)
     assert compiled_functions(caplog, changed) == set()
-    # Another width compiles the network anew, but not the limit, which knows no width.
-    assert compiled_functions(caplog, LiveConfig(width=8)) == {"initial", "tangents", "advance"}
+    # Another width compiles the network anew, but neither the limit nor random numbers, which know no width.
+    assert compiled_functions(caplog, LiveConfig(width=8)) == {"tangents", "advance"}
+
+
+@pytest.mark.parametrize(
+    ("width", "depth", "parameterization"),
+    [(8, 1, "ntk"), (64, 6, "standard"), (128, 2, "mean_field"), (1024, 2, "mup"), (4096, 1, "standard")],
+)
+def test_initial_parameters_are_those_of_the_network(width, depth, parameterization):
+    with jax.enable_x64(True):
+        net = Architecture(depth, "erf", 1.3, 0.4, parameterization).build(width, 1)
+        drawn, expected = _draws.draw(net, 7), net.init(jax.random.key(7), (1,))
+    assert jax.tree.structure(drawn) == jax.tree.structure(expected)
+    jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-13), drawn, expected)
+
+
+def test_an_option_that_the_compiler_does_not_know_is_left_out(monkeypatch):
+    monkeypatch.setattr(_options, "UNFUSED", {"xla_no_such_option": True})
+    _options.options.cache_clear()
+    assert _options.options(1) == {"xla_backend_optimization_level": 1}
+    monkeypatch.undo()
+    _options.options.cache_clear()
+    assert _options.compiled_at(1)(lambda power, x: x**power)(3, jnp.full((), 2.0)) == 8
 
 
 def test_the_opening_stays_that_of_step_zero():

@@ -243,20 +243,57 @@ def test_pages_take_turns():
     in_a_loop(play)
 
 
-def test_compiled_code_is_let_go_after_so_many_shapes():
-    let_go = []
-    memory = Memory(3, lambda: let_go.append(True))
+def memory(most, ahead=2):
+    """Return a memory, and the list of what it lets go ("all" for everything)."""
+    gone = []
+    return Memory(most, ahead, gone.append, lambda: gone.append("all")), gone
+
+
+def test_the_code_that_was_asked_for_longest_ago_is_let_go_first():
+    kept, gone = memory(3)
     for shape in (1, 2, 1, 3, 2, 1):
-        memory.note(shape)
-    assert let_go == []
-    memory.note(4)
-    assert len(let_go) == 1
-    memory.note("experiment", 2)
-    assert len(let_go) == 1
-    memory.note(5)
-    assert len(let_go) == 2
-    memory.note("larger than all", 9)
-    assert len(let_go) == 3
+        kept.note(shape)
+    assert gone == []
+    kept.note(4)
+    kept.note(5)
+    assert gone == [3, 2]
+    kept.note(4)
+    kept.note(3)
+    assert gone == [3, 2, 1]
+
+
+def test_the_code_of_an_experiment_goes_with_all_other_code():
+    kept, gone = memory(3)
+    kept.note("experiment", 2)
+    kept.note(1)
+    kept.note(2)
+    assert gone == ["all"]
+    kept.note("larger than all", 9)
+    assert gone == ["all", 2]
+    kept.note("larger than all", 9)
+    kept.note(3)
+    assert gone == ["all", 2, "all"]
+
+
+def test_what_was_compiled_ahead_has_room_of_its_own():
+    kept, gone = memory(2)
+    kept.note(1)
+    assert [kept.reserve(shape) for shape in (1, 2, 2, 3)] == [False, True, False, True]
+    assert kept.reserve(4)
+    assert gone == [2]
+    kept.note(3)
+    assert not kept.reserve(3)
+    assert kept.reserve(5)
+    assert gone == [2]
+    kept.note(6)
+    assert gone == [2, 1]
+
+
+def test_now_and_then_everything_goes():
+    kept, gone = memory(2)
+    for shape in range(13):
+        kept.note(shape)
+    assert gone == [*range(10), "all"]
 
 
 def test_the_oldest_files_of_the_cache_are_deleted_first(tmp_path):

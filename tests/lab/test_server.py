@@ -227,5 +227,5 @@ def test_ten_clients_leave_nothing_behind():
     assert report.threads_end <= report.threads_start + 4
     assert report.files_end <= report.files_start + 2
     # Compiled code of the shapes that were met stays, up to a bound.
-    assert report.memory_low_late < report.memory_start + 700
-    assert report.memory_most < report.memory_start + 1500
+    assert report.memory_lows[-1] < report.memory_start + 500
+    assert max(report.memory_mosts) < report.memory_start + 1000

@@ -148,6 +148,20 @@ def test_reached_from_outside_it_runs_no_cells_unless_it_is_told_to():
                     assert "cells are off" in client.task(1, "cell", {"code": "1"})["text"]
 
 
+def test_a_cell_starts_without_a_warning():
+    # An event loop that forks beside the threads of JAX makes JAX warn.
+    with started(port=free_port()) as (process, address, _):
+        with Client(address) as client:
+            client.hear()
+            client.send({"type": "open", "run": 1, "config": {"width": 8}, "play": False})
+            client.until(is_frame, 240)
+            assert client.task(1, "cell", {"code": "print(6 * 7)"})["value"]["output"] == "42\n"
+        process.send_signal(signal.SIGINT)
+        said = process.stdout.read()
+    assert "Warning" not in said
+    assert said.strip() == "Stopped. Notes and predictions stay in the browser."
+
+
 def test_cells_can_be_switched_off():
     with serving("--no-cells") as address, Client(address) as client:
         assert client.hear()["cells"] is False

@@ -11,6 +11,7 @@ import markupsafe
 
 from ._content import check_links, load
 from ._objects import Item, registry
+from ._readiness import lacking
 from ._static import import_map
 from ._svg import curves, table
 from ._text import markdown, mathml
@@ -56,7 +57,9 @@ def environment() -> jinja2.Environment:
     env.globals["svg"] = curves
     env.globals["svg_table"] = table
     env.globals["objects"] = objects()
-    env.globals["content"] = {part.key: load(part) for part in PARTS}
+    contents = {part.key: load(part) for part in PARTS}
+    env.globals["content"] = contents
+    env.globals["lacking"] = lambda section: lacking(section, contents)
     env.globals["parts"] = {part.key: part.template for part in PARTS}
     return env
 

@@ -17,13 +17,14 @@ from collections.abc import Callable
 import uvicorn
 
 from ..recipes import live
+from ._ahead import Ahead
 from ._app import app
 from ._cell import Cells
 from ._protocol import LARGEST_MESSAGE
 from ._security import is_loopback, token
 from ._session import Lab
 from ._tasks import shape
-from ._worker import Memory, keep_compiled_code
+from ._worker import Memory, Worker, keep_compiled_code, live_threads
 
 PORT = 8421
 
@@ -52,7 +53,7 @@ def run(host: str, port: int, browser: bool, cells: bool | None, say: Say) -> No
     listening = listen(host, port)
     port = listening.getsockname()[1]
     allowed = is_loopback(host) if cells is None else cells
-    lab = make_lab(token(), allowed)
+    lab, ahead = make_lab(token(), allowed)
     address = f"http://{shown(host)}:{port}/#token={lab.token}"
     if keep_compiled_code() is None:
         say("Compiled code cannot be kept on this disk; the lab works, and prepares each network anew at every start.")
@@ -60,8 +61,10 @@ def run(host: str, port: int, browser: bool, cells: bool | None, say: Say) -> No
     if browser and has_browser():
         threading.Thread(target=webbrowser.open, args=(address,), daemon=True).start()
     config = uvicorn.Config(
-        app(lab, host, port, functools.partial(_warm_up, lab)),
+        app(lab, host, port, functools.partial(_warm_up, lab, ahead)),
         log_level=logging.WARNING,
+        # Another loop, taken where it is installed, forks for each cell, beside the threads of JAX.
+        loop="asyncio",
         ws="websockets-sansio",
         ws_max_size=4 * LARGEST_MESSAGE,
         ws_per_message_deflate=False,
@@ -78,15 +81,18 @@ def run(host: str, port: int, browser: bool, cells: bool | None, say: Say) -> No
     os._exit(0)
 
 
-def make_lab(secret: str, cells: bool) -> Lab:
-    """Return a lab whose live runs are those of the library."""
-    memory = Memory()
+def make_lab(secret: str, cells: bool) -> tuple[Lab, Ahead]:
+    """Return a lab whose live runs are those of the library, and what compiles ahead of its pages."""
+    memory, live_worker, long_worker = Memory(), Worker("live", live_threads()), Worker("long", 1)
+    ahead = Ahead(memory, lambda: min(live_worker.quiet(), long_worker.quiet()))
 
     def open_run(config: live.LiveConfig) -> live.LiveRun:
         memory.note(shape(config))
-        return live.LiveRun.open(config)
+        run = live.LiveRun.open(config)
+        ahead.note(run.config)
+        return run
 
-    return Lab(secret, Cells() if cells else None, open_run, memory=memory)
+    return Lab(secret, Cells() if cells else None, open_run, live_worker, long_worker, memory), ahead
 
 
 def _tell(address: str, host: str, cells: bool, say: Say) -> None:
@@ -100,11 +106,12 @@ def _switch(on: bool) -> str:
     return "on: whoever has the address runs code as you" if on else "off"
 
 
-def _warm_up(lab: Lab) -> None:
-    # The state that the page shows first is compiled before it is asked for.
+def _warm_up(lab: Lab, ahead: Ahead) -> None:
+    # The state that the page shows first is compiled before it is asked for, then its neighbours.
     def compile_default() -> None:
         run = lab.open_run(live.LiveConfig())
         run.advance(1)
+        ahead.start()
 
     threading.Thread(target=_quietly, args=(compile_default,), daemon=True, name="lab-warm-up").start()
 

@@ -15,7 +15,7 @@ from typing import Any
 import msgspec
 
 from ..recipes import exhibits, witnesses
-from ..recipes.live import LiveConfig, Measurement, clamp
+from ..recipes.live import LiveConfig, Measurement, clamp, code_of
 from ._protocol import TaskKind
 
 Report = Callable[[float, float, str], None]
@@ -92,8 +92,7 @@ def convert(payload: Any, record: type[Any], what: str) -> Any:
 
 def shape(config: LiveConfig) -> Hashable:
     """Return what the compiled code of a live run depends on."""
-    used, _ = clamp(config)
-    return used.width, used.depth, used.activation, used.parameterization, used.freeze
+    return code_of(clamp(config)[0])
 
 
 def _module(package: Any, name: str, what: str) -> Any:

@@ -11,19 +11,21 @@ import gc
 import os
 import pathlib
 import threading
+import time
 from collections.abc import Callable, Hashable
 from concurrent.futures import ThreadPoolExecutor
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import jax
 
-from ..recipes.live import forget
+from ..recipes.live import forget, let_go
 from ._folders import cache_folder
 
 T = TypeVar("T")
 
 MOST_CACHE_BYTES = 512 * 2**20
-MOST_SHAPES = 24
+MOST_SHAPES, MOST_AHEAD = 40, 18
+TIDY, GONE_PER_SHAPE = 8, 5
 
 
 class Worker:
@@ -31,10 +33,25 @@ class Worker:
 
     def __init__(self, name: str, threads: int) -> None:
         self._pool = ThreadPoolExecutor(threads, thread_name_prefix=f"lab-{name}")
+        self._waiting, self._ended = 0, time.monotonic()
+        self._lock = threading.Lock()
 
     async def run(self, job: Callable[[], T]) -> T:
         """Return what the job returns; a caller that is cancelled leaves a job that has begun to end by itself."""
-        return await asyncio.wrap_future(self._pool.submit(job))
+        future = self._pool.submit(job)
+        with self._lock:
+            self._waiting += 1
+        future.add_done_callback(self._note_end)
+        return await asyncio.wrap_future(future)
+
+    def quiet(self) -> float:
+        """Return for how many seconds there has been nothing to do."""
+        return 0.0 if self._waiting else time.monotonic() - self._ended
+
+    def _note_end(self, _future: object) -> None:
+        with self._lock:
+            self._waiting -= 1
+            self._ended = time.monotonic()
 
     def close(self) -> None:
         """Forget the jobs that have not begun."""
@@ -42,35 +59,79 @@ class Worker:
 
 
 class Memory:
-    """Keeps compiled code from filling the memory: after so many shapes of networks, all of it is let go.
+    """Keeps compiled code from filling the memory: what was asked for longest ago is let go first.
+
+    Code of live runs is let go shape by shape; that of experiments and checks, and what JAX keeps besides, all at once.
 
     Parameters
     ----------
     most
-        Number of shapes; each takes about 30 MiB.
+        Number of shapes of networks that were asked for.
+    ahead
+        Number of those that were not, but compiled ahead.
     let_go
-        Frees them.
+        Frees the code of a shape.
+    forget
+        Frees all.
     """
 
-    def __init__(self, most: int = MOST_SHAPES, let_go: Callable[[], None] = forget) -> None:
-        self._most = most
-        self._let_go = let_go
-        self._seen: dict[Hashable, int] = {}
-        self._lock = threading.Lock()
+    def __init__(
+        self,
+        most: int = MOST_SHAPES,
+        ahead: int = MOST_AHEAD,
+        let_go: Callable[[Any], None] = let_go,
+        forget: Callable[[], None] = forget,
+    ) -> None:
+        self._most, self.most_ahead = most, ahead
+        self._let_go, self._forget = let_go, forget
+        self._asked: dict[Hashable, int] = {}
+        self._ahead: dict[Hashable, None] = {}
+        self._gone = 0
+        self._lock = threading.RLock()
 
     def note(self, shape: Hashable, count: int = 1) -> None:
-        """Note that a shape is about to be compiled, unless it has been; ``count`` is how many it counts for."""
+        """Note that a shape is about to be used; ``count`` is how many it counts for, more than 1 if it is no run."""
         with self._lock:
-            if shape in self._seen:
-                return
-            full = sum(self._seen.values()) + count > self._most
-            if full:
-                self._seen.clear()
-            self._seen[shape] = count
-        if full:
-            self._let_go()
+            self._ahead.pop(shape, None)
+            self._asked[shape] = self._asked.pop(shape, count)
+            while sum(self._asked.values()) > self._most and len(self._asked) > 1:
+                oldest = next(iter(self._asked))
+                if self._asked.pop(oldest) > 1:
+                    self._clear(shape)
+                else:
+                    self._free(oldest)
+
+    def reserve(self, shape: Hashable) -> bool:
+        """Note a shape that nobody has asked for yet; return whether it is new, so that it is to be compiled."""
+        with self._lock:
+            if shape in self._asked:
+                return False
+            new = shape not in self._ahead
+            self._ahead.pop(shape, None)
+            self._ahead[shape] = None
+            if len(self._ahead) > self.most_ahead:
+                oldest = next(iter(self._ahead))
+                del self._ahead[oldest]
+                self._free(oldest)
+            return new
+
+    def _free(self, shape: Hashable) -> None:
+        self._let_go(shape)
+        self._gone += 1
+        if self._gone >= GONE_PER_SHAPE * self._most:
+            self._clear(next(reversed(self._asked), None))
+        elif self._gone % TIDY == 0:
             gc.collect()
             give_back()
+
+    def _clear(self, kept: Hashable) -> None:
+        # The one that is about to be used stays noted.
+        self._asked = {kept: self._asked[kept]} if kept in self._asked else {}
+        self._ahead.clear()
+        self._gone = 0
+        self._forget()
+        gc.collect()
+        give_back()
 
 
 def give_back() -> None:

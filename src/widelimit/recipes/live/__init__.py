@@ -1,6 +1,9 @@
 """One network watched while it trains, beside its linearisation and its infinite-width limit."""
 
+from ._compile import code_of as code_of
+from ._compile import compile_ahead as compile_ahead
 from ._compile import forget as forget
+from ._compile import let_go as let_go
 from ._config import MOST_POINTS as MOST_POINTS
 from ._config import RANGES as RANGES
 from ._config import WIDTHS as WIDTHS
@@ -10,6 +13,7 @@ from ._config import LiveConfig as LiveConfig
 from ._config import Parameterization as Parameterization
 from ._config import Target as Target
 from ._config import clamp as clamp
+from ._config import neighbours as neighbours
 from ._config import parameters as parameters
 from ._frame import Frame as Frame
 from ._frame import LivePhase as LivePhase

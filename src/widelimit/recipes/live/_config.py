@@ -2,7 +2,7 @@
 
 import dataclasses
 import math
-from typing import Literal
+from typing import Any, Literal, get_args
 
 Activation = Literal["relu", "leaky_relu", "abs", "erf", "sin", "gaussian", "identity"]
 Parameterization = Literal["ntk", "standard", "mean_field", "mup"]
@@ -114,6 +114,27 @@ def clamp(config: LiveConfig) -> tuple[LiveConfig, tuple[Change, ...]]:
         config = _change(config, "width", widest, reason, changes)
     _check_points(config)
     return config, tuple(changes)
+
+
+def neighbours(config: LiveConfig) -> tuple[LiveConfig, ...]:
+    """Return the states that differ by one control on which compiled code depends, the likeliest first."""
+    activations, parameterizations = get_args(Activation), get_args(Parameterization)
+    changed: list[dict[str, Any]] = [
+        {"width": 2 * config.width},
+        {"freeze": not config.freeze},
+        {"depth": config.depth + 1},
+        {"parameterization": "ntk" if config.parameterization == "mean_field" else "mean_field"},
+        {"activation": "erf" if config.activation == "relu" else "relu"},
+        {"width": config.width // 2},
+        {"width": 4 * config.width},
+        {"depth": config.depth - 1},
+        *({"parameterization": name} for name in parameterizations),
+        *({"activation": name} for name in activations),
+    ]
+    found = [dataclasses.replace(config, **change) for change in changed]
+    low, high = RANGES["depth"]
+    allowed = [c for c in found if c.width in WIDTHS and low <= c.depth <= high and c != config]
+    return tuple(dict.fromkeys(c for c in allowed if parameters(c.width, c.depth) <= MOST_PARAMETERS))
 
 
 def parameters(width: int, depth: int) -> int:

@@ -9,7 +9,6 @@ the array up: the compiled code depends on the architecture and on the rounded-u
 
 from __future__ import annotations
 
-import functools
 from typing import Any
 
 import equinox as eqx
@@ -24,11 +23,9 @@ from ...engine import Reference
 from ...kernels import EmpiricalNTK
 from .._architecture import Architecture
 from ._config import LiveConfig
+from ._options import compiled_at
 
 ROUND = 16
-
-ONCE = functools.partial(jax.jit, static_argnums=0, compiler_options={"xla_backend_optimization_level": 0})
-"""Compiles what runs once for each run: there, compiling takes longer than running."""
 
 
 class Shape(eqx.Module):
@@ -116,13 +113,7 @@ def pad(values: np.ndarray) -> np.ndarray:
     return np.concatenate([values, np.full(size - len(values), values[-1])])
 
 
-@ONCE
-def initial(shape: Shape, weight_std: Array, bias_std: Array, seed: Array) -> Params:
-    """Return the initial parameters."""
-    return shape.net(weight_std, bias_std).init(jax.random.key(seed), (1,))
-
-
-@ONCE
+@compiled_at(0)
 def tangents(shape: Shape, problem: Problem, params: Params) -> tuple[Array, Array]:
     """Return the empirical NTK on training inputs, and of the grid with them."""
     net = shape.net(problem.weight_std, problem.bias_std)
@@ -131,7 +122,7 @@ def tangents(shape: Shape, problem: Problem, params: Params) -> tuple[Array, Arr
     return block[: len(problem.x)], block[len(problem.x) :]
 
 
-@ONCE
+@compiled_at(0)
 def limit(shape: Shape, problem: Problem) -> tuple[Array, Array, Array]:
     """Return the infinite-width NTK (the NNGP, where frozen) and NNGP of all inputs with training inputs.
 
@@ -143,7 +134,7 @@ def limit(shape: Shape, problem: Problem) -> tuple[Array, Array, Array]:
     return block.nngp if shape.freeze else block.ntk, block.nngp, Reference().diagonal(net, problem.grid).nngp
 
 
-@functools.partial(jax.jit, static_argnums=0)
+@compiled_at(1)
 def advance(shape: Shape, problem: Problem, first: Params, motion: Motion, steps: Array) -> tuple[Motion, Look]:
     """Make at most ``steps`` gradient steps, and look; stop before the loss passes its bound or is no number."""
     net = shape.net(problem.weight_std, problem.bias_std)

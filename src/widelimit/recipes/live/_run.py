@@ -17,9 +17,10 @@ import numpy as np
 
 from ._compile import compiled
 from ._config import Change, LiveConfig, clamp
+from ._draws import draw
 from ._frame import Frame, LivePhase
 from ._linear import ConstantKernel, variance
-from ._network import Look, Motion, Problem, Shape, advance, initial, limit, pad, tangents
+from ._network import Look, Motion, Problem, Shape, advance, limit, pad, tangents
 from ._regime import sentence
 from ._targets import TARGETS, grid, training_points
 
@@ -174,7 +175,7 @@ def _begin(config: LiveConfig) -> _Fixed:
     problem = Problem(*(jnp.asarray(v, jnp.float64) for v in (*values, inputs[:, None])))
     shape, infinite = Shape.of(config), Shape.of_limit(config)
     compiled(shape, infinite, len(problem.x), len(inputs))
-    first = initial(shape, problem.weight_std, problem.bias_std, jnp.asarray(config.seed, jnp.int64))
+    first = draw(shape.net(config.weight_std, config.bias_std), config.seed)
     train, cross = tangents(shape, problem, first)
     train, cross = np.asarray(train)[:n, :n], np.asarray(cross)[:, :n]
     largest = np.linalg.eigvalsh(train)[-1]
