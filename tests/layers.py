@@ -16,6 +16,10 @@ def conv(window, width=16, **options):
     return arch.Conv(width, window, 1.2, 0.1, **options)
 
 
+def attention(**options):
+    return arch.SelfAttention(16, 2, 4, 4, query_std=1.2, value_std=0.9, out_std=1.3, bias_std=0.1, **options)
+
+
 LAYERS = {
     "conv_valid": (wl.serial(conv(2), wl.Relu(), wl.Flatten(), dense(1)), (4, 2), False),
     "conv_zeros": (wl.serial(conv(3, padding=arch.Zeros()), wl.Erf(), wl.Flatten(), dense(1)), (4, 2), True),
@@ -132,4 +136,48 @@ LAYERS = {
         False,
     ),
     "frozen": (wl.serial(arch.frozen(dense(16)), wl.Erf(), arch.with_learning_rate(dense(16), 0.3), wl.Erf(), dense(1)), (3,), True),
+    "attention_softmax": (
+        wl.serial(dense(16), wl.Erf(), attention(positions=arch.SumPositions(0.7)), wl.Erf(), wl.Flatten(), dense(1)),
+        (3, 2),
+        True,
+    ),
+    "attention_relu_causal_standard": (
+        wl.serial(
+            dense(16),
+            wl.Erf(),
+            attention(
+                scaling=arch.LinearScaling(arch.ReluMechanism()),
+                causal=True,
+                parameterization=wl.StandardParameterization(),
+            ),
+            arch.GlobalAvgPool(),
+            dense(1),
+        ),
+        (3, 2),
+        True,
+    ),
+    "attention_sqrt_concatenated": (
+        wl.serial(
+            dense(16),
+            wl.Erf(),
+            attention(scaling=arch.SqrtScaling(), positions=arch.ConcatPositions(0.8, values=True)),
+            wl.Erf(),
+            arch.GlobalAvgPool(),
+            dense(1),
+        ),
+        (2, 2, 2),
+        True,
+    ),
+    "cross_attention": (
+        wl.serial(
+            arch.FanOut(2),
+            arch.parallel(dense(16), wl.serial(conv(2), wl.Erf(), dense(16))),
+            arch.CrossAttention(16, 2, 4, 4, query_std=1.2, bias_std=0.1),
+            wl.Erf(),
+            arch.GlobalAvgPool(),
+            dense(1),
+        ),
+        (3, 2),
+        True,
+    ),
 }

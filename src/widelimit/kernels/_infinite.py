@@ -125,7 +125,6 @@ def _finite(net: AbstractLayer, kernel: Array, x1: PyTree, x2: PyTree) -> Array:
     where = np.argwhere(~np.isfinite(np.asarray(kernel)))[0]
     x, y = (jax.tree.map(lambda a, i=i: jnp.asarray(a)[i], many) for many, i in ((x1, where[0]), (x2, where[-1])))
     found = f"[{', '.join(map(str, where))}]"
-    net = jax.tree.map(jnp.asarray, net)
     raise ValueError(f"the kernel at {found} is {kernel[tuple(where)]}: {explain_overflow(net, _start(net, x, y))}")
 
 
