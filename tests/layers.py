@@ -37,6 +37,10 @@ def pooled(*layers):
 STANDARD = wl.StandardParameterization()
 
 
+def attention(**options):
+    return arch.SelfAttention(16, 2, 4, 4, query_std=1.2, value_std=0.9, out_std=1.3, bias_std=0.1, **options)
+
+
 LAYERS = {
     "conv_valid": (wl.serial(conv(2), wl.Relu(), wl.Flatten(), dense(1)), (4, 2), False),
     "conv_zeros": (wl.serial(conv(3, padding=arch.Zeros()), wl.Erf(), wl.Flatten(), dense(1)), (4, 2), True),
@@ -251,6 +255,50 @@ LAYERS = {
     "embedding_pooled": (
         pooled(arch.Embedding(4, 16, 1.2, parameterization=STANDARD), conv(2), wl.Erf()),
         (4,),
+        True,
+    ),
+    "attention_softmax": (
+        wl.serial(dense(16), wl.Erf(), attention(positions=arch.SumPositions(0.7)), wl.Erf(), wl.Flatten(), dense(1)),
+        (3, 2),
+        True,
+    ),
+    "attention_relu_causal_standard": (
+        wl.serial(
+            dense(16),
+            wl.Erf(),
+            attention(
+                scaling=arch.LinearScaling(arch.ReluMechanism()),
+                causal=True,
+                parameterization=wl.StandardParameterization(),
+            ),
+            arch.GlobalAvgPool(),
+            dense(1),
+        ),
+        (3, 2),
+        True,
+    ),
+    "attention_sqrt_concatenated": (
+        wl.serial(
+            dense(16),
+            wl.Erf(),
+            attention(scaling=arch.SqrtScaling(), positions=arch.ConcatPositions(0.8, values=True)),
+            wl.Erf(),
+            arch.GlobalAvgPool(),
+            dense(1),
+        ),
+        (2, 2, 2),
+        True,
+    ),
+    "cross_attention": (
+        wl.serial(
+            arch.FanOut(2),
+            arch.parallel(dense(16), wl.serial(conv(2), wl.Erf(), dense(16))),
+            arch.CrossAttention(16, 2, 4, 4, query_std=1.2, bias_std=0.1),
+            wl.Erf(),
+            arch.GlobalAvgPool(),
+            dense(1),
+        ),
+        (3, 2),
         True,
     ),
 }

@@ -24,7 +24,7 @@ from ._sample import Sample
 from ._space import Space
 from ._tokens import input_signal
 
-HEADINGS = ("layer", "", "output", "parameters", "space", "moments", "flops", "bytes")
+HEADINGS: tuple[str, ...] = ("layer", "", "output", "parameters", "space", "moments", "flops", "bytes")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -215,4 +215,9 @@ def _input(net: AbstractLayer, shape: Any, space: Any) -> Any:
     graphs = any(isinstance(a, Aggregate) for a in jax.tree.leaves(net, is_leaf=lambda a: isinstance(a, Aggregate)))
     values = jax.ShapeDtypeStruct(tuple(shape), jnp.int32 if tokens else jnp.zeros(()).dtype)
     graph = jax.ShapeDtypeStruct(positions * 2, jnp.zeros(()).dtype) if graphs else None
-    return jax.eval_shape(lambda x: input_pair(x, x, space), Sample(values, graph=graph))
+
+    def pair(values: Any, graph: Any) -> Pair:
+        x = Sample(values, graph=graph)
+        return input_pair(x, x, space)
+
+    return jax.eval_shape(pair, values, graph)

@@ -22,19 +22,62 @@ Two = tuple[AbstractParameterization, AbstractParameterization]
 
 
 class Attention(Protocol):
-    """The fields of an attention layer."""
+    """An attention layer."""
 
-    width: int
-    heads: int
-    key_width: int
-    value_width: int
-    query_std: Scalar
-    key_std: Scalar
-    value_std: Scalar
-    out_std: Scalar
-    bias_std: Scalar | None
-    scaling: AbstractScaling
-    parameterization: Two
+    @property
+    def width(self) -> int:
+        """Number of output channels."""
+        ...
+
+    @property
+    def heads(self) -> int:
+        """Number of heads."""
+        ...
+
+    @property
+    def key_width(self) -> int:
+        """Channels of the keys of one head."""
+        ...
+
+    @property
+    def value_width(self) -> int:
+        """Channels of the values of one head."""
+        ...
+
+    @property
+    def query_std(self) -> Scalar:
+        """Scale of the weights of the queries."""
+        ...
+
+    @property
+    def key_std(self) -> Scalar:
+        """Scale of the weights of the keys."""
+        ...
+
+    @property
+    def value_std(self) -> Scalar:
+        """Scale of the weights of the values."""
+        ...
+
+    @property
+    def out_std(self) -> Scalar:
+        """Scale of the weights of the output."""
+        ...
+
+    @property
+    def bias_std(self) -> Scalar | None:
+        """Scale of the biases of the output."""
+        ...
+
+    @property
+    def scaling(self) -> AbstractScaling:
+        """How products of queries and keys are scaled."""
+        ...
+
+    @property
+    def parameterization(self) -> Any:
+        """Of the inner weights, and of the output."""
+        ...
 
 
 def both(value: Any) -> Any:

@@ -65,9 +65,10 @@ def _judged(layer: AbstractLayer, path: str, before: Any, after: Any) -> Any:
     kind = jax.tree.leaves(after)[0].dtype
     where = f"layer {path}" if path else "the layer"
     return (
-        f"{where} of the network, {layer!r}, is the first whose moments are not finite in {kind}: E u(x)^2 goes from "
-        f"{_largest(before, 'xx')} to {_largest(after, 'xx')}, the NTK from {_largest(before, 'ntk')} to "
-        f"{_largest(after, 'ntk')}. Give smaller weight_std and bias_std to this layer and those before it{_wider(kind)}."
+        f"{where} of the network, {layer!r}, is the first whose moments are not finite in {kind}: the largest E u^2 "
+        f"goes from {_largest(before, 'xx', 'yy')} to {_largest(after, 'xx', 'yy')}, the NTK from "
+        f"{_largest(before, 'ntk')} to {_largest(after, 'ntk')}. Give smaller weight_std and bias_std to this layer "
+        f"and those before it{_wider(kind)}."
     )
 
 
@@ -75,10 +76,10 @@ def _finite(pair: Any) -> bool:
     return all(bool(jnp.isfinite(a).all()) for a in jax.tree.leaves(pair) if jnp.issubdtype(a.dtype, jnp.floating))
 
 
-def _largest(pair: Any, name: str) -> str:
+def _largest(pair: Any, *names: str) -> str:
     pairs = [p for p in jax.tree.leaves(pair, is_leaf=lambda a: isinstance(a, Pair)) if isinstance(p, Pair)]
     # max of NumPy keeps NaN.
-    return f"{np.max([np.max(np.abs(np.asarray(getattr(p, name), np.float64))) for p in pairs]):.3g}"
+    return f"{np.max([np.max(np.abs(np.asarray(getattr(p, n), np.float64))) for p in pairs for n in names]):.3g}"
 
 
 def _wider(kind: Any) -> str:

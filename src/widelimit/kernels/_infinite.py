@@ -126,4 +126,3 @@ def _finite(net: AbstractLayer, kernel: Array, x1: PyTree, x2: PyTree) -> Array:
     found = f"[{', '.join(map(str, where))}]"
     net, space = jax.tree.map(jnp.asarray, net), net.spatial_needed(Space.DIAGONAL)
     raise ValueError(f"the kernel at {found} is {kernel[tuple(where)]}: {explain_overflow(net, start(x, y, space))}")
-
