@@ -72,7 +72,10 @@ TYPES = {
     )
 }
 
-FUNCTIONS = {"jax.numpy": jnp, "jax.nn": jax.nn, "jax.scipy.special": jax.scipy.special,
+FUNCTIONS = {
+    "jax.numpy": jnp,
+    "jax.nn": jax.nn,
+    "jax.scipy.special": jax.scipy.special,
     "widelimit.dual.functions": dual.functions,
 }
 """Modules from which an activation may be named in JSON."""

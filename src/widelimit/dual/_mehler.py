@@ -139,6 +139,7 @@ def _elementwise(sums: Callable, fns: tuple, accuracy: Accuracy) -> Callable:
     @op.def_vmap
     def _(size: int, batched: list, p: tuple, *at: Array) -> tuple[Array, bool]:
         if any(jax.tree.leaves(batched[0])):
+
             def one(index: Array) -> Array:
                 def pick(x: Array, is_batched: bool) -> Array:
                     return x[index] if is_batched else x
@@ -199,9 +200,9 @@ def _on_a_fine_grid(fns: list, accuracy: Accuracy, p: tuple, qs: list, run: Call
     return eqx.error_if(
         out,
         ~(rest <= limit),
-        f"The series of the activation {accuracy.name} with {accuracy.terms} terms is not accurate to its tolerance of "
-        f"{limit:.1g}. If the activation is smooth, give more terms, a larger tolerance or smaller weight scales; if it "
-        "has a kink or a jump, use a closed form such as PiecewiseLinear.",
+        f"The series of the activation {accuracy.name} with {accuracy.terms} terms is not accurate to its "
+        f"tolerance of {limit:.1g}. If the activation is smooth, give more terms, a larger tolerance or smaller weight "
+        "scales; if it has a kink or a jump, use a closed form such as PiecewiseLinear.",
     )
 
 
