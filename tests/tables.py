@@ -37,9 +37,12 @@ DUALS = {
     "relu_squared": (dual.RectifiedMonomial(2), False),
     "relu_cubed": (dual.RectifiedMonomial(3), False),
     "kernel_function": (dual.KernelFunction(exp_kernel, fn=jnp.exp, mean_fn=lambda q: jnp.exp(q / 2)), True),
-    "tanh": (dual.Quadrature(jnp.tanh), True),
-    "silu": (dual.Quadrature(jax.nn.silu), True),
-    "gelu": (dual.Quadrature(jax.nn.gelu), True),
+    "tanh": (dual.Series(jnp.tanh), True),
+    "silu": (dual.Series(jax.nn.silu), True),
+    "softplus": (dual.Series(dual.functions.scaled_softplus, (1.3,)), True),
+    "hard_tanh": (dual.Kinked((-1.0, 1.0), (0.0, 1.0, 0.0)), False),
+    "relu6": (dual.Kinked((0.0, 6.0), (0.0, 1.0, 0.0)), False),
+    "three_kinks": (dual.Kinked((-0.5, 0.2, 2.0), (0.3, -1.0, 1.0, 0.5), 0.7), False),
 }
 
 
@@ -59,7 +62,7 @@ NETS = {
     "no_bias": (wl.serial(dense(16, 1.5, None), wl.LeakyRelu(0.2), dense(1, 1.5, None)), False),
     "mixed": (wl.serial(dense(16), wl.Sin(0.7, 1.3, 0.2), dense(16), wl.Abs(), dense(1)), False),
     "gaussian": (wl.serial(dense(16), wl.Gaussian(), dense(16), wl.Cos(), dense(1)), True),
-    "tanh": (wl.serial(dense(16), wl.Elementwise(jnp.tanh, nodes=128), dense(1)), True),
+    "tanh": (wl.serial(dense(16), wl.Elementwise(jnp.tanh), dense(1)), True),
     "identity": (wl.serial(dense(16), wl.Identity(), wl.Erf(), dense(1)), True),
     "residual": (
         wl.serial(dense(16), wl.residual(wl.Relu(), dense(16)), wl.residual(wl.Erf(), dense(16)), wl.Relu(), dense(1)),

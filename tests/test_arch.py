@@ -100,7 +100,7 @@ def test_readable_repr_and_hash():
         (lambda: wl.from_json('{"widelimit": 1, "net": {"type": "Erf"}}'), "expected a layer"),
         (
             lambda: wl.from_json(
-                json.dumps({"widelimit": 1, "net": {"type": "Quadrature", "fn": {"function": "os:system"}}})
+                json.dumps({"widelimit": 1, "net": {"type": "Series", "fn": {"function": "os:system"}}})
             ),
             "unknown function",
         ),

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import widelimit as wl
-from tables import DUALS
+from tables import DUALS, exp_kernel
 from widelimit import dual
 
 pytestmark = pytest.mark.usefixtures("x64")
@@ -36,14 +36,14 @@ GOLDEN = {
     "rbf": (dual.Sin(2**0.5, 2**0.5, np.pi / 4), 1.0, 0.367879441171, 2.0, 0.735758882343),
     "exp_normalized": (dual.ExpNormalized(), 1.0, 0.606530659713, 1.0, 0.606530659713),
     "sigmoid": (
-        dual.Quadrature(jax.nn.sigmoid),
+        dual.Series(jax.nn.sigmoid),
         0.293379035858,
         0.271428325632,
         0.044836241350,
         0.043190020462,
     ),
-    "swish": (dual.Quadrature(jax.nn.silu), 0.355775519817, 0.183169663088, 0.379482351633, 0.312279615294),
-    "softplus": (dual.Quadrature(jax.nn.softplus), 0.921245908859, 0.780078165207, 0.293379035858, 0.271428325632),
+    "swish": (dual.Series(jax.nn.silu), 0.355775519817, 0.183169663088, 0.379482351633, 0.312279615294),
+    "softplus": (dual.Series(jax.nn.softplus), 0.921245908859, 0.780078165207, 0.293379035858, 0.271428325632),
 }
 
 
@@ -77,9 +77,8 @@ def test_agrees_with_the_definition(name, q1, q2, correlation):
     v = q12 / q1 * u[:, None] + np.sqrt(q2 - q12**2 / q1) * z
     expected = weights * phi.value(jnp.asarray(u)) @ phi.value(jnp.asarray(v)) @ weights
     measured = dual.covariance(phi, jnp.asarray(q1), jnp.asarray(q12), jnp.asarray(q2))
-    # At a kink the sum itself has an error of the order of its squared step, 1e-4 / 12; a quadrature dual has its own.
-    own = 0.0 if not isinstance(phi, dual.Quadrature) else 2 * float(jnp.max(phi.error(jnp.asarray([q1, q2]))))
-    assert float(measured) == pytest.approx(float(expected), rel=1e-12, abs=own + (1e-11 if smooth else 1e-5))
+    # At a kink the sum itself has an error of the order of its squared step, 1e-4 / 12.
+    assert float(measured) == pytest.approx(float(expected), rel=1e-12, abs=1e-11 if smooth else 1e-5)
 
 
 @pytest.mark.parametrize("name", DUALS)
@@ -166,29 +165,127 @@ def test_gap_keeps_its_digits_in_float32(name):
         assert float(single) == pytest.approx(exact, rel=2e-6)
 
 
-@pytest.mark.parametrize("fn", [jnp.tanh, jax.nn.silu, jax.nn.gelu, jax.nn.softplus, jnp.sin])
-@pytest.mark.parametrize("q", [0.1, 1.0, 3.0])
-def test_quadrature_error_estimate_bounds_the_error(fn, q):
-    rule, exact = dual.Quadrature(fn, nodes=24, tolerance=1.0), dual.Quadrature(fn, nodes=400)
-    q = jnp.asarray(q)
-    error = abs(rule.moment(q) - exact.moment(q)) / (1 + exact.moment(q) + exact.slope(q, q, 0 * q))
-    assert float(error) <= 1.5 * float(rule.error(q)) + 1e-14
+@pytest.mark.parametrize("fn", [jnp.tanh, jax.nn.silu, jax.nn.gelu, jax.nn.softplus, jax.nn.mish])
+@pytest.mark.parametrize(("q1", "q2"), [(0.01, 0.01), (10.0, 10.0), (10.0, 0.5)])
+def test_series_agrees_with_the_two_dimensional_sum(fn, q1, q2):
+    """At small and large variances and at every angle, on a grid symmetric in the two inputs."""
+    phi = dual.Series(fn)
+    z, step = np.linspace(-10, 10, 601, retstep=True)
+    weights = np.exp(-(z**2) / 2) * step / np.sqrt(2 * np.pi)
+
+    def derivative(x):
+        return jax.jvp(fn, (x,), (jnp.ones_like(x),))[1]
+
+    @jax.jit
+    def by_definition(c):
+        together, apart = jnp.sqrt((1 + c) / 2) * z[:, None], jnp.sqrt((1 - c) / 2) * z
+        u, v = np.sqrt(q1) * (together + apart), np.sqrt(q2) * (together - apart)
+        return weights @ (fn(u) - fn(v)) ** 2 @ weights / 2, weights @ (derivative(u) * derivative(v)) @ weights
+
+    correlations = jnp.asarray([-1.0, -0.99, 0.0, 0.5, 0.999999, 1.0])
+    gaps, slopes = jax.lax.map(by_definition, correlations)
+    g = (np.sqrt(q1) - np.sqrt(q2)) ** 2 / 2 + np.sqrt(q1 * q2) * (1 - correlations)
+    q1, q2 = jnp.asarray(q1), jnp.asarray(q2)
+    np.testing.assert_allclose(phi.gap(q1, q2, g), gaps, rtol=0, atol=2e-10 * float(phi.moment(q1)))
+    np.testing.assert_allclose(phi.slope(q1, q2, g), slopes, rtol=0, atol=2e-10 * float(phi.slope(q1, q1, 0 * q1)))
 
 
-def test_an_inaccurate_quadrature_is_refused_with_the_remedy():
-    net = wl.serial(wl.Dense(8), wl.Elementwise(jax.nn.relu), wl.Dense(1))
-    with pytest.raises(ValueError, match=r"quadrature of the activation relu .* closed form") as caught:
+def test_series_at_a_large_variance_is_close_to_the_sign():
+    # E tanh(u) tanh(v) for s u with s -> infinity is E sign(u) sign(v) + O(1/s^2) off the diagonal.
+    phi, q = dual.Series(jnp.tanh), jnp.asarray(100.0)
+    assert float(dual.covariance(phi, q, q / 2, q)) == pytest.approx(1 / 3, abs=2e-2)
+
+
+def test_a_kink_is_refused_by_the_series_with_the_remedy():
+    net = wl.serial(wl.Dense(8), wl.Elementwise(jax.nn.relu, terms=256), wl.Dense(1))
+    with pytest.raises(ValueError, match=r"series of the activation relu .* closed form") as caught:
         wl.NTK(net)(np.eye(3))
     assert "\n" not in str(caught.value)
+
+
+def test_parameters_of_a_series_are_differentiated_through_the_kernel():
+    x = np.array([[1.0, 0.5], [1.0, 0.5], [0.0, 0.0], [-0.3, 1.0]])
+
+    def kernel(beta):
+        return wl.NTK(wl.serial(wl.Dense(8), wl.arch.Swish(beta), wl.Dense(8), wl.arch.Swish(beta), wl.Dense(1)))(x)
+
+    beta = jnp.asarray(0.7)
+    forward = jax.jvp(kernel, (beta,), (jnp.ones(()),))[1]
+    central = (kernel(beta + 1e-5) - kernel(beta - 1e-5)) / 2e-5
+    np.testing.assert_allclose(forward, central, atol=1e-8)
+    reverse = jax.grad(lambda b: jnp.sum(kernel(b)))(beta)
+    assert float(reverse) == pytest.approx(float(jnp.sum(forward)), rel=1e-9)
+
+
+def test_vmap_over_a_parameter_is_the_loop():
+    q, g = jnp.asarray([0.5, 1.0]), jnp.asarray([0.1, 0.2])
+    betas = jnp.asarray([0.5, 1.0, 2.0])
+
+    def gap(beta):
+        return dual.Series(dual.functions.swish, (beta,)).gap(q, q, g)
+
+    np.testing.assert_allclose(jax.vmap(gap)(betas), jnp.stack([gap(b) for b in betas]), rtol=1e-14)
+
+
+@pytest.mark.parametrize("phi", [dual.Sign(), dual.RectifiedMonomial(0)])
+def test_jumps(phi):
+    # E of a product of two steps is known from the angle; a zero input gives zero; no NTK passes.
+    unit = 2.0 if isinstance(phi, dual.Sign) else 0.5
+    q = jnp.asarray(1.7)
+    for theta in (0.0, 1e-4, 1.0, 3.0, np.pi):
+        g = q * (1 - np.cos(theta))
+        assert float(phi.gap(q, q, g)) == pytest.approx(unit * theta / np.pi, abs=1e-9)
+        assert float(phi.slope(q, q, g)) == 0
+        assert np.isfinite(jax.grad(phi.gap, (0, 1, 2))(q, q, g)).all()
+    zero = 0 * q
+    assert float(phi.moment(zero)) == float(phi.gap(zero, zero, zero)) == float(phi.mean(zero)) == 0
+    assert float(phi.gap(zero, q, q / 2)) == pytest.approx(float(phi.moment(q)) / 2)
+    assert float(phi.mean(q)) == (0 if isinstance(phi, dual.Sign) else 0.5)
+
+
+@pytest.mark.parametrize("degree", [0, 1, 2, 3, 5])
+def test_rectified_monomials_have_the_kernels_of_cho_and_saul(degree):
+    # J_0 = pi - t, J_1 = sin t + (pi - t) cos t, J_2 = 3 sin t cos t + (pi - t)(1 + 2 cos^2 t) on the arc-cosine scale
+    phi, q = dual.RectifiedMonomial(degree), jnp.asarray(1.0)
+    theta = np.array([0.0, 1e-3, 0.5, 2.0, np.pi])
+    c, s = np.cos(theta), np.sin(theta)
+    known = {
+        0: np.pi - theta,
+        1: s + (np.pi - theta) * c,
+        2: 3 * s * c + (np.pi - theta) * (1 + 2 * c**2),
+    }
+    measured = phi.moment(q) - jax.vmap(lambda g: phi.gap(q, q, g))(jnp.asarray(1 - c))
+    if degree in known:
+        np.testing.assert_allclose(measured, known[degree] / (2 * np.pi), atol=1e-14)
+    assert float(measured[-1]) == pytest.approx(0, abs=1e-12 * float(phi.moment(q)))
+
+
+def test_one_kink_agrees_with_the_arc_cosine_form():
+    rng = np.random.default_rng(0)
+    q1, q2 = jnp.asarray(rng.uniform(0, 3, (2, 60))).at[:, :2].set(0.0)
+    c = jnp.asarray(1 - 10 ** rng.uniform(-12, 0.3, 60)).at[2:4].set(-1.0)
+    g = (jnp.sqrt(q1) - jnp.sqrt(q2)) ** 2 / 2 + jnp.sqrt(q1 * q2) * (1 - c)
+    one, other = dual.PiecewiseLinear(0.0, 1.0), dual.Kinked((0.0,), (0.0, 1.0))
+    np.testing.assert_allclose(other.gap(q1, q2, g), one.gap(q1, q2, g), atol=1e-14)
+    np.testing.assert_allclose(other.slope(q1, q2, g), one.slope(q1, q2, g), atol=1e-12)
 
 
 @pytest.mark.parametrize(
     ("make", "words"),
     [
         (lambda: dual.Gaussian(1.0, 0.5), "b is 0.5; expected a negative number"),
-        (lambda: dual.Quadrature(3.0), "expected a function"),
-        (lambda: dual.Quadrature(lambda u: jnp.stack([u, u])), "expected a function to real numbers"),
-        (lambda: dual.Quadrature(jnp.tanh, nodes=2), "expected at least 4"),
+        (lambda: dual.Series(3.0), "expected a function"),
+        (lambda: dual.Series(lambda u: jnp.stack([u, u])), "expected a function to real numbers"),
+        (lambda: dual.Series(jnp.tanh, terms=0), "terms is 0; expected a positive integer"),
+        (lambda: dual.Series(jnp.tanh, tolerance=0.0), "tolerance is 0.0; expected a positive number"),
+        (lambda: dual.Kinked((1.0, -1.0), (0.0, 1.0, 0.0)), "expected increasing numbers"),
+        (lambda: dual.Kinked((1.0,), (0.0, 1.0, 0.0)), "3 slopes for 1 kinks; expected one more"),
+        (lambda: dual.Hermite(-1), "degree is -1; expected a whole number"),
+        (lambda: dual.RectifiedMonomial(2.0), "degree is 2.0"),
+        (lambda: dual.Polynomial(()), "coefficients is"),
+        (lambda: dual.KernelFunction(3.0), "nngp_fn is 3.0"),
+        (lambda: dual.KernelFunction(exp_kernel).value(jnp.ones(())), "Give fn="),
+        (lambda: dual.ExpNormalized().value(jnp.ones(())), "a kernel but no activation"),
     ],
 )
 def test_bad_duals_are_refused(make, words):

@@ -84,7 +84,7 @@ def build(node):
         return wl.Dense(*args, parameterization=kind)
     if name in ACTIVATIONS:
         return ACTIVATIONS[name](*args)
-    return wl.Elementwise(lambda u, f=QUADRATURE[name], a=tuple(args): f(u, *a), nodes=128)
+    return wl.Elementwise(lambda u, f=QUADRATURE[name], a=tuple(args): f(u, *a))
 
 
 def names_in(expression):

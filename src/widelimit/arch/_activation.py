@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 
 from .. import dual
-from .._typing import Array, Callable, Params, Scalar
+from .._typing import Params, Scalar
 from . import _plainly
 from ._base import AbstractLayer
 from ._pair import Pair
@@ -106,18 +106,3 @@ def Gaussian(a: Scalar = 1.0, b: Scalar = -1.0) -> Activation:
 def Identity() -> Activation:
     """Return the layer that changes nothing, as between the layers of a deep linear network."""
     return Activation(dual.Identity())
-
-
-def Elementwise(fn: Callable[[Array], Array], nodes: int = 64, tolerance: float = 1e-6) -> Activation:
-    r"""Return any smooth activation, its kernel by quadrature with an error estimate.
-
-    Parameters
-    ----------
-    fn
-        The activation :math:`\varphi`, such as `jax.numpy.tanh` or `jax.nn.silu`.
-    nodes
-        Quadrature nodes per dimension.
-    tolerance
-        Largest estimated error accepted; beyond it the kernel raises. See `widelimit.dual.Quadrature`.
-    """
-    return Activation(dual.Quadrature(fn, nodes, tolerance))

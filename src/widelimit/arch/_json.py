@@ -98,11 +98,27 @@ TYPES = {
         dual.Sin,
         dual.Gaussian,
         dual.Identity,
-        dual.Quadrature,
+        dual.Series,
+        dual.Kinked,
+        dual.Gelu,
+        dual.Snake,
+        dual.Exp,
+        dual.Sign,
+        dual.Gabor,
+        dual.Hermite,
+        dual.Polynomial,
+        dual.RectifiedMonomial,
+        dual.ExpNormalized,
+        dual.KernelFunction,
     )
 }
 
-FUNCTIONS = {"jax.numpy": jnp, "jax.nn": jax.nn, "jax.scipy.special": jax.scipy.special}
+FUNCTIONS = {
+    "jax.numpy": jnp,
+    "jax.nn": jax.nn,
+    "jax.scipy.special": jax.scipy.special,
+    "widelimit.dual.functions": dual.functions,
+}
 """Modules from which an activation may be named in JSON."""
 
 

@@ -1,5 +1,6 @@
 r"""Activations and their Gaussian expectations: :math:`\varphi \mapsto (k, \dot k)(q_{11}, q_{12}, q_{22})`."""
 
+from . import functions as functions
 from ._base import AbstractDual as AbstractDual
 from ._base import covariance as covariance
 from ._erf import Erf as Erf
@@ -15,7 +16,6 @@ from ._piecewise import PiecewiseLinear as PiecewiseLinear
 from ._polynomial import Hermite as Hermite
 from ._polynomial import Monomial as Monomial
 from ._polynomial import Polynomial as Polynomial
-from ._quadrature import Quadrature as Quadrature
 from ._rectified import RectifiedMonomial as RectifiedMonomial
 from ._series import Series as Series
 from ._sign import Sign as Sign

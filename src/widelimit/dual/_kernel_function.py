@@ -8,7 +8,7 @@ from .._typing import Array, Callable, Scalar
 from ._base import AbstractDual
 from ._math import haversine, safe_sqrt
 
-NO_ACTIVATION = "has a kernel but no activation, so there is no finite network and no mean. "
+NO_ACTIVATION = "has a kernel but no activation, so there is no finite network. "
 
 
 class ExpNormalized(AbstractDual):
@@ -27,13 +27,13 @@ class ExpNormalized(AbstractDual):
     gamma: Scalar = 1.0
     shift: Scalar = -1.0
 
-    def value(self, u: Array) -> Array:
+    def value(self, u: Array) -> Array:  # noqa: ARG002
         """Raise: no activation is known."""
         raise ValueError("ExpNormalized " + NO_ACTIVATION + "Use it in NNGP and NTK alone.")
 
     def mean(self, q: Array) -> Array:
-        """Raise: no activation is known."""
-        raise ValueError("ExpNormalized " + NO_ACTIVATION + "Use a layer behind it that needs no mean.")
+        """Return NaN: no activation is known. Layers that need no mean leave it unused."""
+        return jnp.full_like(q, jnp.nan)
 
     def moment(self, q: Array) -> Array:
         r"""Return :math:`q\,e^{\gamma(1+s)}`."""
@@ -71,7 +71,7 @@ class KernelFunction(AbstractDual):
     fn
         The activation, needed for finite networks alone.
     mean_fn
-        :math:`E\,\varphi(u)` as a function of the variance, needed by layers that subtract a mean.
+        :math:`E\,\varphi(u)` as a function of the variance, needed by layers that use a mean.
     """
 
     nngp_fn: Callable = eqx.field(static=True)
@@ -95,10 +95,8 @@ class KernelFunction(AbstractDual):
         return self.fn(u)
 
     def mean(self, q: Array) -> Array:
-        """Return the mean of the activation under variance ``q``."""
-        if self.mean_fn is None:
-            raise ValueError("KernelFunction has no mean. Give mean_fn=, the mean of the activation by variance.")
-        return self.mean_fn(q)
+        """Return the mean of the activation under variance ``q``; NaN where ``mean_fn`` is not given."""
+        return jnp.full_like(q, jnp.nan) if self.mean_fn is None else self.mean_fn(q)
 
     def moment(self, q: Array) -> Array:
         """Return the second moment of the activation under variance ``q``."""

@@ -1,5 +1,6 @@
 r"""Piecewise linear activations with any number of kinks: hard-tanh, ReLU6 and their like."""
 
+import itertools
 import math
 
 import jax.numpy as jnp
@@ -46,7 +47,7 @@ class Kinked(AbstractDual):
         if len(self.slopes) != len(self.kinks) + 1:
             raise ValueError(f"there are {len(self.slopes)} slopes for {len(self.kinks)} kinks; expected one more.")
         known = [k for k in self.kinks if isinstance(k, int | float) and not isinstance(k, Tracer)]
-        if any(low >= high for low, high in zip(known, known[1:], strict=False)):
+        if any(low >= high for low, high in itertools.pairwise(known)):
             raise ValueError(f"kinks is {self.kinks}; expected increasing numbers.")
 
     def value(self, u: Array) -> Array:
@@ -96,7 +97,7 @@ class Kinked(AbstractDual):
         return total
 
     def _bends(self) -> list[tuple[Scalar, Scalar]]:
-        steps = zip(self.slopes, self.slopes[1:], strict=False)
+        steps = itertools.pairwise(self.slopes)
         return [(a, after - before) for a, (before, after) in zip(self.kinks, steps, strict=True)]
 
     def _middle(self) -> Scalar:

@@ -200,9 +200,9 @@ def _on_a_fine_grid(fns: list, accuracy: Accuracy, p: tuple, qs: list, run: Call
     return eqx.error_if(
         out,
         ~(rest <= limit),
-        f"The series of the activation {accuracy.name} with {accuracy.terms} terms is not accurate to its tolerance of "
-        f"{limit:.1g}. If the activation is smooth, give more terms, a larger tolerance or smaller weight scales; if it "
-        "has a kink or a jump, use a closed form such as PiecewiseLinear.",
+        f"The series of the activation {accuracy.name} with {accuracy.terms} terms is not accurate to its "
+        f"tolerance of {limit:.1g}. If the activation is smooth, give more terms, a larger tolerance or smaller weight "
+        "scales; if it has a kink or a jump, use a closed form such as PiecewiseLinear.",
     )
 
 

@@ -23,7 +23,6 @@ TINY = 1e-15
 """Deviations that stand in for a kink at zero."""
 
 
-
 def _gauss(nodes: int) -> list[tuple[float, float]]:
     # Gauss's rule on [0, 1].
     x, w = np.polynomial.legendre.leggauss(nodes)
@@ -140,7 +139,7 @@ def _probability(lie: _Lie) -> Array:
 
 @opposite.defjvp
 def _(primals: tuple, tangents: tuple) -> tuple[Array, Array]:
-    q1, q2, g, a, b = primals
+    q1, q2, _, a, b = primals
     lie = _lie(*primals)
     dq1, dq2, dg, da, db = tangents
     x, y = lie.above()
@@ -178,7 +177,7 @@ def crossing(q1: Array, q2: Array, g: Array, a: Scalar, b: Scalar) -> Array:
 
 @crossing.defjvp
 def _(primals: tuple, tangents: tuple) -> tuple[Array, Array]:
-    q1, q2, g, a, b = primals
+    *_, a, b = primals
     dq1, dq2, dg, da, db = tangents
     lie, both = _lie(*primals), opposite(*primals)
     x, y = lie.above()

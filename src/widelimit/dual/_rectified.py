@@ -17,7 +17,8 @@ class RectifiedMonomial(AbstractDual):
     With :math:`j_n(\rho) = E\,z_+^n w_+^n` for unit variances and correlation :math:`\rho = 1 - h`,
 
     .. math::
-        \mathrm{gap} &= \tfrac12 j_n(1)\big(q_1^{n/2} - q_2^{n/2}\big)^2 + (q_1q_2)^{n/2}\,\big(j_n(1) - j_n(\rho)\big) \\
+        \mathrm{gap} &= \tfrac12 j_n(1)\big(q_1^{n/2} - q_2^{n/2}\big)^2
+            + (q_1q_2)^{n/2}\,\big(j_n(1) - j_n(\rho)\big) \\
         \mathrm{slope} &= n^2 (q_1q_2)^{(n-1)/2}\,j_{n-1}(\rho)
 
     The drop :math:`j_n(1) - j_n(\rho)` follows from Gaussian integration by parts in n, so that it is right at
@@ -81,7 +82,7 @@ def _at_one(n: int) -> float:
 
 def _drop(n: int, h: Array) -> Array:
     # d_n = j_n(1) - j_n(1 - h). With e_n the same drop of E z_+^(n-2) w_+^n, integration by parts gives
-    #   e_n = (n-1) d_(n-2) + (n-2) (h e_(n-1)(at one) + rho e_(n-1)),    d_n = (n-1) e_n + n (h j_(n-1)(1) + rho d_(n-1)).
+    #   e_n = (n-1) d_(n-2) + (n-2) (h j_(n-2)(1) + rho e_(n-1)),    d_n = (n-1) e_n + n (h j_(n-1)(1) + rho d_(n-1)).
     theta, rho = angle(h), 1 - h
     drops = [theta / (2 * math.pi), h / 2 - segment(h) / (2 * math.pi)]
     mixed = (theta * h * (2 - h) - rho * segment(h)) / (2 * math.pi)

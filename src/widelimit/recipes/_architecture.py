@@ -3,9 +3,6 @@
 import dataclasses
 import difflib
 
-import jax
-import jax.numpy as jnp
-
 from .. import _check, arch
 from .._typing import Callable
 
@@ -18,11 +15,11 @@ ACTIVATIONS: dict[str, Callable[[], arch.Activation]] = {
     "cos": arch.Cos,
     "gaussian": arch.Gaussian,
     "identity": arch.Identity,
-    "tanh": lambda: arch.Elementwise(jnp.tanh),
-    "sigmoid": lambda: arch.Elementwise(jax.nn.sigmoid),
-    "silu": lambda: arch.Elementwise(jax.nn.silu),
-    "softplus": lambda: arch.Elementwise(jax.nn.softplus),
-    "gelu": lambda: arch.Elementwise(jax.nn.gelu),
+    "tanh": arch.Tanh,
+    "sigmoid": arch.Sigmoid,
+    "silu": arch.Silu,
+    "softplus": arch.Softplus,
+    "gelu": arch.Gelu,
 }
 
 PARAMETERIZATIONS: dict[str, Callable[[], arch.AbstractParameterization]] = {

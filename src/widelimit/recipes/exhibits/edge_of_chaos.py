@@ -21,13 +21,12 @@ import numpy as np
 import scipy.optimize
 
 from ..._typing import Array, Callable
-from ...arch import Dense, Elementwise, Erf, Pair, serial
+from ...arch import Dense, Erf, Pair, Tanh, serial
 from .._exhibit import Axis, Curves, Exhibit, Number, Series
 from ._common import Progress, plain, tell, within
 
 SETTLED = 300
 LONGEST = SETTLED / 5
-NODES = 120
 LOWEST, HIGHEST = 0.3, 3.0
 
 
@@ -56,7 +55,7 @@ class _Layers:
 
     def __init__(self, config: Config) -> None:
         self.bias = config.bias_std
-        activation = Erf() if config.activation == "erf" else Elementwise(jnp.tanh, NODES)
+        activation = Erf() if config.activation == "erf" else Tanh()
         self.dual = activation.dual
         bias = config.bias_std
 
