@@ -37,6 +37,7 @@ from widelimit import arch
         (lambda: wl.Conv(4, (3,)).init(jax.random.key(0), (2, 2, 3)), "slides over 1 axes"),
         (lambda: arch.repeat(wl.Dense(3), 2).init(jax.random.key(0), (4,)), "maps shape .4,. to .3,."),
         (lambda: arch.repeat(wl.Dense(3), -1), "times is -1"),
+        (lambda: wl.NNGP(wl.serial(wl.Dense(4), wl.Gaussian(1.0, 0.5), wl.Dense(1)))([[3.0, 4.0]]), "layer 1"),
         (lambda: arch.with_learning_rate(wl.Dense(3), -1.0), "factor is -1.0"),
     ],
 )

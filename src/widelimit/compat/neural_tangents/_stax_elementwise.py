@@ -108,7 +108,7 @@ def RectifiedMonomial(degree: int) -> Layer:
 
 def Polynomial(coef: Any) -> Layer:
     """Return the polynomial with coefficients of rising powers; right for zero inputs."""
-    return plain("Polynomial", arch.Polynomial(tuple(float(c) for c in coef)))
+    return plain("Polynomial", arch.Polynomial(*(float(c) for c in coef)))
 
 
 def Elementwise(
@@ -129,7 +129,7 @@ def Elementwise(
         if fn is None:
             raise NotImplementedError("Elementwise got neither fn nor nngp_fn; expected at least one of them.")
         return plain("Elementwise", arch.Elementwise(fn))
-    return plain("Elementwise", arch.KernelFunction(fn, nngp_fn, d_nngp_fn))
+    return plain("Elementwise", arch.KernelFunction(nngp_fn, d_nngp_fn, fn))
 
 
 def ElementwiseNumerical(
