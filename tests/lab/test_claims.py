@@ -1,11 +1,12 @@
 """The claim review as the server writes it: it reads without scripts, and a changed witness asks for a new review."""
 
+import dataclasses
 import re
 
 import msgspec
 import pytest
 
-from widelimit.lab import _content, _page
+from widelimit.lab import _content, _page, record
 from widelimit.lab.parts import PARTS
 from widelimit.recipes import witnesses
 
@@ -88,3 +89,53 @@ def test_a_witness_that_is_not_listed_is_refused(review):
     fewer["evidence"] = [one for one in msgspec.to_builtins(review)["evidence"] if not one["counter"]]
     with pytest.raises(msgspec.ValidationError, match="not listed"):
         msgspec.convert(fewer, PART.record)
+
+
+def test_all_that_is_listed_was_reviewed_as_it_stands(review):
+    assert [evidence.name for evidence in review.evidence if not evidence.stands] == []
+
+
+@pytest.fixture
+def changed(tmp_path, monkeypatch, review):
+    """A review whose witness eq_ntk has changed since."""
+    file = tmp_path / "review.toml"
+    old = next(evidence.hash for evidence in review.evidence if evidence.name == "eq_ntk")
+    text = record.REVIEW.read_text(encoding="utf-8")
+    file.write_text(text.replace(old, "0123456789abcdef"), encoding="utf-8")
+    monkeypatch.setattr(record, "REVIEW", file)
+    monkeypatch.setattr(record._content, "load", lambda part: _content.read(file.read_text("utf-8"), part.record, "x"))
+    return file, text
+
+
+def test_reviewing_shows_claim_and_witness_and_writes_nothing(changed, capsys):
+    file, text = changed
+    before = file.read_text(encoding="utf-8")
+    assert record.main(["--review"]) == 0
+    said = capsys.readouterr().out
+    for words in ("eq_ntk: The kernel is an inner product", "a network trains as kernel regression", "passed"):
+        assert words in said
+    assert "eq_loss" not in said
+    assert file.read_text(encoding="utf-8") == before != text
+
+
+def test_an_approved_witness_that_passes_stands_again(changed):
+    file, text = changed
+    assert record.main(["--review", "eq_ntk", "--approve"]) == 0
+    assert file.read_text(encoding="utf-8") == text
+
+
+def test_a_witness_that_fails_is_not_approved(changed, monkeypatch, capsys):
+    file, _ = changed
+    before, real = file.read_text(encoding="utf-8"), witnesses.run
+    monkeypatch.setattr(witnesses, "run", lambda name: dataclasses.replace(real(name), passed=False))
+    assert record.main(["--review", "eq_ntk", "--approve"]) == 1
+    assert "FAILED: the hash stays as it is" in capsys.readouterr().out
+    assert file.read_text(encoding="utf-8") == before
+
+
+def test_an_unknown_witness_and_an_approval_without_review_are_refused(capsys):
+    with pytest.raises(ValueError, match="there is no witness 'eq_nothing' in the review; expected some of eq_ntk"):
+        record.main(["--review", "eq_nothing"])
+    with pytest.raises(SystemExit):
+        record.main(["--approve"])
+    assert "--approve belongs to --review" in capsys.readouterr().err
