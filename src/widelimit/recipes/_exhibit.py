@@ -47,6 +47,10 @@ class Series:
         A band around it, or empty.
     mark
         Drawn as a line, a dashed line or points.
+    thin
+        One of many of its kind, drawn so that what lies beneath stays visible.
+    label_at
+        The place of the name along x, where curves that end together need theirs elsewhere; None for the end.
     """
 
     name: str
@@ -56,6 +60,8 @@ class Series:
     low: Sequence[float | None] = dataclasses.field(default_factory=list)
     high: Sequence[float | None] = dataclasses.field(default_factory=list)
     mark: Literal["line", "dashed", "points"] = "line"
+    thin: bool = False
+    label_at: float | None = None
 
 
 @dataclasses.dataclass(frozen=True)

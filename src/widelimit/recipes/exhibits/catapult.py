@@ -15,13 +15,14 @@ ever.
 from __future__ import annotations
 
 import dataclasses
+from typing import Literal
 
 import jax
 import numpy as np
 
 from ...arch import Dense, Identity, serial
 from .._descent import Descent, descent
-from .._exhibit import Axis, Curves, Exhibit, Number, Role, Series
+from .._exhibit import Axis, Curves, Exhibit, Number, Series
 from ._common import Progress, plain, tell, within
 
 LARGEST_LOSS = 1e9
@@ -119,8 +120,11 @@ def _said(share: float, path: _Path) -> str:
     return f"{share:g} the loss falls and the kernel ends at {path.kernel[-1]:.3f} of its start"
 
 
-def _role(share: float) -> Role:
-    return "linear" if share <= 2 else "finite" if share <= 4 else "neutral"
+def _named_at(values: list[float | None]) -> float:
+    # At the top of what is drawn, where the curves are apart; at the end of one that does not rise.
+    drawn = [(value, step) for step, value in enumerate(values) if value is not None]
+    top = max(drawn)[1]
+    return float(top or drawn[-1][1] * 0.6)
 
 
 def _losses(paths: dict[float, _Path]) -> Curves:
@@ -153,4 +157,6 @@ def _sharpness(paths: dict[float, _Path]) -> Curves:
 
 def _series(share: float, values: list[float], low: float, high: float) -> Series:
     steps = [float(step) for step in range(len(values))]
-    return Series(f"ηλ₀ = {share:g}", _role(share), steps, [v if low <= v <= high else None for v in values])
+    seen = [v if low <= v <= high else None for v in values]
+    mark: Literal["line", "dashed"] = "dashed" if share > 4 else "line"
+    return Series(f"ηλ₀ = {share:g}", "finite", steps, seen, mark=mark, label_at=_named_at(seen))

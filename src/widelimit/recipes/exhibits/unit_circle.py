@@ -89,8 +89,11 @@ def run(config: Config, progress: Progress | None = None) -> Exhibit:
 
 def _panel(width: int, gamma: np.ndarray, before: list, after: list, limit: np.ndarray, moved: float) -> Curves:
     angles = gamma.tolist()
+    # Thin lines of the trained networks on the lines of their starts: where they hardly move, both are seen.
     series = [Series("start" if i == 0 else "", "linear", angles, k.tolist()) for i, k in enumerate(before)]
-    series += [Series("trained" if i == 0 else "", "finite", angles, k.tolist()) for i, k in enumerate(after)]
+    series += [
+        Series("trained" if i == 0 else "", "finite", angles, k.tolist(), thin=True) for i, k in enumerate(after)
+    ]
     series.append(Series("limit", "infinite", angles, limit.tolist(), mark="dashed"))
     text = (
         f"Kernel of (1, 0) with the point at angle γ: {len(before)} networks at the start and after "

@@ -2,6 +2,7 @@
 
 import { html } from "htm/preact";
 import { useEffect, useRef, useState } from "preact/hooks";
+import { typeset } from "lab/core/format.js";
 import { Tables } from "lab/core/table.js";
 
 const SLOW = 700;
@@ -21,10 +22,10 @@ export function Panel({ panel, options, children }) {
     if (!live) place.current.chart?.update(panel);
   }, [panel]);
   return html`<figure class="panel">
-    <p class="title">${first.title}</p>
-    <div class="chart" role="img" aria-label=${`${first.title}. ${first.text}`} ref=${place}></div>
+    <p class="title">${typeset(first.title)}</p>
+    <div class="chart" role="img" aria-label=${`${typeset(first.title)}. ${typeset(first.text)}`} ref=${place}></div>
     ${children}
-    <figcaption>${first.text}</figcaption>
+    <figcaption>${typeset(first.text)}</figcaption>
     <${DataTable} panel=${panel} live=${live} />
   </figure>`;
 }
