@@ -9,6 +9,8 @@ import pytest
 from widelimit.lab import _content, _page, record
 from widelimit.lab.parts import PARTS
 from widelimit.recipes import witnesses
+from widelimit.recipes.exhibits import ensemble_band
+from widelimit.recipes.live import LiveConfig
 
 (PART,) = (part for part in PARTS if part.key == "review")
 
@@ -139,3 +141,30 @@ def test_an_unknown_witness_and_an_approval_without_review_are_refused(capsys):
     with pytest.raises(SystemExit):
         record.main(["--approve"])
     assert "--approve belongs to --review" in capsys.readouterr().err
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("at", "width"), list(enumerate((512, 2048, 8192))))
+def test_what_is_said_of_the_band_is_what_trained_networks_do(at, width):
+    band = _content.load(next(part for part in PARTS if part.key == "demo")).band
+    said = re.search(
+        r"after (\d+) steps of size ([\d.]+), (\d+) networks .* have (.*) of their outputs within it at widths (.*), "
+        r"where the limit has 95 %, and a spread of (.*) times that of the limit",
+        band,
+    )
+    inside, widths, spread = (re.findall(r"[\d.]*\d", said[group]) for group in (4, 5, 6))
+    assert widths[at] == str(width)
+    demo = LiveConfig()
+    config = ensemble_band.Config(
+        width=width,
+        networks=int(said[3]),
+        points=demo.points,
+        steps=int(said[1]),
+        step=float(said[2]),
+        weight_std=demo.weight_std,
+        bias_std=demo.bias_std,
+    )
+    assert config.step == demo.step
+    found = {number.key: number.value for number in ensemble_band.run(config).numbers}
+    assert found["inside"] == pytest.approx(float(inside[at]) / 100, abs=0.02)
+    assert found["spread"] == pytest.approx(float(spread[at]), abs=0.06)

@@ -75,7 +75,7 @@ def run(config: Config) -> Story:
 
     def distances(i: int) -> Curves:
         series = [
-            Series(f"width {w}", "finite", [0.0, *moved[w][: i + 1].tolist()], [0.0, *gap[w][: i + 1].tolist()])
+            Series(f"width {w}", "finite", moved[w][: i + 1].tolist(), gap[w][: i + 1].tolist())
             for w in config.widths
         ]
         here = [(float(moved[w][i]), float(gap[w][i])) for w in config.widths]
@@ -88,13 +88,15 @@ def run(config: Config) -> Story:
             f"Mean of {config.seeds} networks, each with {config.learnt[i]:.0%} of its residual learnt. {listed}.",
             Axis(
                 "distance moved by the parameters, share of their length",
-                low=0.0,
-                high=1.05 * max(map(np.max, moved.values())),
+                "log",
+                low=0.8 * min(map(np.min, moved.values())),
+                high=1.2 * max(map(np.max, moved.values())),
             ),
             Axis(
                 "gap to the tangent plane, share of what was learnt",
-                low=0.0,
-                high=1.05 * max(map(np.max, gap.values())),
+                "log",
+                low=0.7 * min(map(np.min, gap.values())),
+                high=1.4 * max(map(np.max, gap.values())),
             ),
             series,
         )
