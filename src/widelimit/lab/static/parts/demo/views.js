@@ -6,6 +6,8 @@ import { WORDS } from "lab/parts/demo/words.js";
 const LEAST = 1e-6;
 // A band narrower than this share of the axis is a line; it is then not called a band.
 const VISIBLE = 0.01;
+// A curve of which less than this share lies in the picture has left it.
+const SEEN = 0.2;
 
 /** Panels of a view by its key. */
 export const VIEWS = { function: functions, kernel, spectrum, trajectory };
@@ -20,15 +22,19 @@ function functions(opening, frame, config) {
   const high = mean.data.map((value, at) => value + 2 * std.data[at]);
   const [from, to] = ends(opening);
   const wide = std.data.some((value) => 2 * value > VISIBLE * (to - from));
+  // A band that covers the whole picture says nothing in it.
+  const everywhere = low.every((value) => value < from) && high.every((value) => value > to);
+  const band = everywhere ? {} : { low, high };
+  const away = [mean, infinite, linear, finite].some(({ data }) => share(data, from, to) < SEEN);
   const series = [
-    lineOf(wide ? WORDS.mean : WORDS.meanAlone, "infinite", grid.data, mean.data, { low, high, mark: "dashed", thin: true }),
+    lineOf(wide && !everywhere ? WORDS.mean : WORDS.meanAlone, "infinite", grid.data, mean.data, { ...band, mark: "dashed", thin: true }),
     ...(target ? [lineOf(WORDS.target, "target", grid.data, target.data)] : []),
     lineOf(limit ? WORDS.infinite : WORDS.reference, "infinite", grid.data, infinite.data, limit ? {} : { mark: "dashed" }),
     lineOf(WORDS.linear, "linear", grid.data, linear.data),
     lineOf(WORDS.finite(config.width), "finite", grid.data, finite.data),
     lineOf(WORDS.data, "data", x.data, y.data, { mark: "points" }),
   ];
-  const words = [WORDS.functionText, ...(wide ? [] : [WORDS.narrowBand]), ...(limit ? [] : [WORDS.noLimitText])];
+  const words = [WORDS.functionText, ...(wide ? [] : [WORDS.narrowBand]), ...(away || everywhere ? [WORDS.runaway] : []), ...(limit ? [] : [WORDS.noLimitText])];
   return [
     {
       kind: "curves",
@@ -40,6 +46,8 @@ function functions(opening, frame, config) {
     },
   ];
 }
+
+const share = (values, low, high) => values.filter((value) => value >= low && value <= high).length / values.length;
 
 // The ends stay for a whole run, so that motion is motion of the curves.
 function ends(opening) {
