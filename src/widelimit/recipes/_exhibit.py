@@ -38,7 +38,7 @@ class Series:
     Attributes
     ----------
     name
-        The direct label.
+        What its column of the table is called.
     role
         What it stands for.
     x, y
@@ -49,8 +49,10 @@ class Series:
         Drawn as a line, a dashed line or points.
     thin
         One of many of its kind, drawn so that what lies beneath stays visible.
+    label
+        The direct label where it is not the name; empty for one of many, of which the first is labelled.
     label_at
-        The place of the name along x, where curves that end together need theirs elsewhere; None for the end.
+        The place of the label along x, where curves that end together need theirs elsewhere; None for the end.
     """
 
     name: str
@@ -61,6 +63,7 @@ class Series:
     high: Sequence[float | None] = dataclasses.field(default_factory=list)
     mark: Literal["line", "dashed", "points"] = "line"
     thin: bool = False
+    label: str | None = None
     label_at: float | None = None
 
 

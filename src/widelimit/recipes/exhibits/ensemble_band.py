@@ -28,11 +28,11 @@ class Config:
 
     width: int = 2048
     networks: int = 40
-    points: int = 6
-    steps: int = 300
-    step: float = 0.8
-    weight_std: float = 1.2
-    bias_std: float = 0.4
+    points: int = 4
+    steps: int = 100
+    step: float = 0.5
+    weight_std: float = 1.5
+    bias_std: float = 0.3
 
     def __post_init__(self) -> None:
         """Check the numbers."""
@@ -62,7 +62,8 @@ def run(config: Config, progress: Progress | None = None) -> Exhibit:
     tell(progress, 1, 1, "done")
     inputs = grid[:, 0].tolist()
     shown = [
-        Series("networks" if i == 0 else "", "finite", inputs, f.tolist(), thin=True) for i, f in enumerate(outputs[:8])
+        Series(f"network {i + 1}", "finite", inputs, f.tolist(), thin=True, label="" if i else "networks")
+        for i, f in enumerate(outputs[:8])
     ]
     band = Series("mean ± 2σ", "infinite", inputs, mean.tolist(), (mean - 2 * std).tolist(), (mean + 2 * std).tolist())
     data = Series("data", "data", x[:, 0].tolist(), y.tolist(), mark="points")

@@ -69,9 +69,10 @@ def run(config: Config, progress: Progress | None = None) -> Exhibit:
             Number(f"half_{k}", f"steps until half of frequency {k} is learnt", None if half is None else float(half))
         )
         # Named where each stands at a half: all of them end at zero.
-        place = float(half or 0) + 1
+        place = float(half or 1)
         time = [float(s) + 1 for s in every]
-        series.append(Series(f"limit, {k}", "infinite", time, expected, mark="dashed", label_at=place, thin=True))
+        label = "" if series else "limit"
+        series.append(Series(f"limit, {k}", "infinite", time, expected, mark="dashed", thin=True, label=label))
         series.append(Series(f"frequency {k}", "finite", time, left, label_at=place))
         times.append(f"{k} after {half} steps" if half is not None else f"{k} not within {config.steps} steps")
     numbers.append(Number("fourier", "how far Fourier modes are from eigenvectors, relative", off, None, 0.0, 1e-3))

@@ -75,8 +75,7 @@ def run(config: Config) -> Story:
 
     def distances(i: int) -> Curves:
         series = [
-            Series(f"width {w}", "finite", moved[w][: i + 1].tolist(), gap[w][: i + 1].tolist())
-            for w in config.widths
+            Series(f"width {w}", "finite", moved[w][: i + 1].tolist(), gap[w][: i + 1].tolist()) for w in config.widths
         ]
         here = [(float(moved[w][i]), float(gap[w][i])) for w in config.widths]
         series.append(Series("now", "neutral", [a for a, _ in here], [b for _, b in here], mark="points"))

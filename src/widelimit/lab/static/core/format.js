@@ -33,6 +33,7 @@ export function percent(share) {
 /** A number with its standard error or tolerance, to the digits that this leaves; without one, with four digits. */
 export function within(value, error) {
   if (value === null || value === undefined) return "–";
+  if (value === 0 && error) return `0 ± ${number(error, 2)}`;
   if (!error || error >= 1e4 || error < 1e-4) return number(value, 4);
   const digits = Math.max(0, 1 - Math.floor(Math.log10(error)));
   return `${value.toFixed(digits).replace("-", "−")} ± ${error.toFixed(digits)}`;
