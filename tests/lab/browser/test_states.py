@@ -181,3 +181,35 @@ def test_the_room_with_a_note_and_its_text_for_a_tutor(opened):
     desk.get_by_text("Text to hand to a tutor").click()
     expect(desk.locator(".handoff pre")).to_contain_text("Where does the width enter?")
     judge(page, "#room", "note")
+
+
+@pytest.mark.parametrize("width", [1280, 390])
+def test_a_narrow_picture_keeps_its_width_for_the_curves(open_page, width):
+    page = open_page("?v=1&steps=6", width=width, reduced_motion="reduce")
+    show(page, "demo")
+    at_rest(page)
+    whole, plot = (page.locator(f".demo-live {part}").bounding_box() for part in (".chart", ".u-over"))
+    assert (plot["width"] > 0.82 * whole["width"]) is (width < 480)
+    assert plot["y"] + plot["height"] < whole["y"] + whole["height"]
+
+
+def test_a_band_is_named_only_while_it_is_seen(open_page):
+    for steps, named, words in ((6, "mean over starts, ±2σ", 0), (3000, "mean over starts", 1)):
+        page = open_page(f"?v=1&width=512&step=0.5&steps={steps}", reduced_motion="reduce")
+        show(page, "demo")
+        at_rest(page)
+        panel = page.locator(".demo-live .panel")
+        expect(panel.locator("figcaption").get_by_text("The band around the mean is too narrow")).to_have_count(words)
+        panel.locator("summary").click()
+        expect(panel.locator("thead th").get_by_text(named, exact=True)).to_have_count(1)
+
+
+def test_numbers_are_set_as_print_sets_them(open_page):
+    page = open_page()
+    texts = {
+        "from -1 to 1e-06 at 5%": "from −1 to 10⁻⁶ at 5\u202f%",
+        "2.5e+07, x = -0.92, [-1, 1]": "2.5·10⁷, x = −0.92, [−1, 1]",
+        "width-64 e-mail 3e": "width-64 e-mail 3e",
+    }
+    for text, expected in texts.items():
+        assert page.evaluate("async text => (await import('lab/core/format.js')).typeset(text)", text) == expected

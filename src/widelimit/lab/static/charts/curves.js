@@ -33,7 +33,7 @@ export function mount(element, panel, options = {}) {
     const above = width < NARROW;
     labels = texts(shown, above ? width : Math.min(190, Math.max(84, width * 0.27)));
     rows = above ? flow(labels, width - 4) : 0;
-    const right = above ? 10 : Math.max(10, ...labels.map((label) => label.width + 12));
+    const right = above ? 16 : Math.max(10, ...labels.map((label) => label.width + 12));
     const room = { width, height: height + rows * ROW, top: 22 + rows * ROW, right };
     chart = new uPlot(settings(shown, room, state, draw), dummy(state), element);
     if (options.onPick) listen(chart, options.onPick);
