@@ -16,18 +16,6 @@ CONTENT = {part.key: load(part) for part in PARTS}
 EXPERIMENTS = [one.name for one in CONTENT["demo"].experiments]
 VIEWS = [view.label for view in CONTENT["demo"].views if view.key != "widths"]
 STATIC = "outline map intuition math code sources storyboard inquiry review practice room".split()
-    "outline",
-    "map",
-    "intuition",
-    "math",
-    "code",
-    "sources",
-    "storyboard",
-    "inquiry",
-    "review",
-    "practice",
-    "room",
-]
 
 
 @pytest.fixture(params=[(1280, False), (390, True)], ids=["wide-light", "narrow-dark"])
