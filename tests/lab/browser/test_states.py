@@ -15,7 +15,8 @@ SLOW = 180_000
 CONTENT = {part.key: load(part) for part in PARTS}
 EXPERIMENTS = [one.name for one in CONTENT["demo"].experiments]
 VIEWS = [view.label for view in CONTENT["demo"].views if view.key != "widths"]
-STATIC = "outline map intuition math code sources storyboard inquiry review practice room".split()
+STATIC = ["outline", "map", "intuition", "math", "code", "sources"]
+STATIC += ["storyboard", "inquiry", "review", "practice", "room"]
 
 
 @pytest.fixture(params=[(1280, False), (390, True)], ids=["wide-light", "narrow-dark"])
@@ -45,9 +46,11 @@ def show(page, part):
 
 
 def at_rest(page):
-    """Wait until the demo shows a frame."""
+    """Bring the picture of the demo into view and wait until it shows a frame."""
     expect(page.locator(".demo-step")).to_be_visible(timeout=SLOW)
     expect(page.locator("[data-number='loss']")).not_to_have_attribute("data-value", "", timeout=SLOW)
+    page.locator(".demo-picture").scroll_into_view_if_needed()
+    expect(page.locator(".demo-live canvas").first).to_be_visible(timeout=SLOW)
 
 
 def test_every_part_before_anything_is_done(opened):

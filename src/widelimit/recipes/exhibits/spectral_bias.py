@@ -29,7 +29,7 @@ class Config:
     points: int = 32
     frequencies: tuple[int, ...] = (1, 2, 3, 5)
     steps: int = 3000
-    step: float = 0.8
+    step: float = 0.2
     seed: int = 0
 
     def __post_init__(self) -> None:
