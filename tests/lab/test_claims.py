@@ -105,7 +105,6 @@ def changed(tmp_path, monkeypatch, review):
     text = record.REVIEW.read_text(encoding="utf-8")
     file.write_text(text.replace(old, "0123456789abcdef"), encoding="utf-8")
     monkeypatch.setattr(record, "REVIEW", file)
-    monkeypatch.setattr(record._content, "load", lambda part: _content.read(file.read_text("utf-8"), part.record, "x"))
     return file, text
 
 

@@ -96,7 +96,7 @@ def chosen_of(content: Content, names: list[str]) -> list[Evidence]:
 
 def main(arguments: list[str]) -> int:
     """Write recorded runs, or review witnesses; return 1 if a witness failed."""
-    parser = argparse.ArgumentParser(prog="python -m widelimit.lab.record", description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(prog="python -m widelimit.lab.record", description=(__doc__ or "").split("\n")[0])
     parser.add_argument("names", nargs="*", help="recorded runs, or with --review witnesses")
     parser.add_argument("--review", action="store_true", help="show and run witnesses instead")
     parser.add_argument("--approve", action="store_true", help="with --review: write the hashes of those that pass")
@@ -104,7 +104,7 @@ def main(arguments: list[str]) -> int:
     if given.approve and not given.review:
         parser.error("--approve belongs to --review.")
     if given.review:
-        content = _content.load(PART)
+        content = _content.read(REVIEW.read_text(encoding="utf-8"), PART.record, PART.file)
         entries = chosen_of(content, given.names)
         return int(sum(not review(one, content, approve=given.approve) for one in entries) > 0)
     for name in given.names or _recorded.names():

@@ -85,18 +85,8 @@ def run(config: Config) -> Story:
         return Curves(
             "How far it moved, how far it left the plane",
             f"Mean of {config.seeds} networks, each with {config.learnt[i]:.0%} of its residual learnt. {listed}.",
-            Axis(
-                "distance moved by the parameters, share of their length",
-                "log",
-                low=0.8 * min(map(np.min, moved.values())),
-                high=1.2 * max(map(np.max, moved.values())),
-            ),
-            Axis(
-                "gap to the tangent plane, share of what was learnt",
-                "log",
-                low=0.7 * min(map(np.min, gap.values())),
-                high=1.4 * max(map(np.max, gap.values())),
-            ),
+            _spread("distance moved by the parameters, share of their length", moved),
+            _spread("gap to the tangent plane, share of what was learnt", gap),
             series,
         )
 
@@ -109,6 +99,11 @@ def run(config: Config) -> Story:
         for i, share in enumerate(config.learnt)
     ]
     return Story(TITLE, steps, captions, _numbers(config, moved, gap))
+
+
+def _spread(label: str, values: dict[int, np.ndarray]) -> Axis:
+    found = np.concatenate(list(values.values()))
+    return Axis(label, "log", low=0.75 * float(found.min()), high=1.3 * float(found.max()))
 
 
 def _numbers(config: Config, moved: dict[int, np.ndarray], gap: dict[int, np.ndarray]) -> list[Number]:
