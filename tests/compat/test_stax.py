@@ -59,7 +59,8 @@ def test_axes_may_stand_anywhere(spec):
     there = [np.transpose(x, moved) for x in (x1, x2)]
     shape, params = net[0](KEY, there[0].shape)
     shape_plain, params_plain = plain[0](KEY, x1.shape)
-    assert shape == ((2, 3) if flat == (0, 1) else (3, 2)) and shape_plain == (2, 3)
+    assert shape == ((2, 3) if flat == (0, 1) else (3, 2))
+    assert shape_plain == (2, 3)
     out = net[1](params, there[0])
     close(out if flat == (0, 1) else out.T, plain[1](params_plain, x1), 1e-6)
     found, expected = net[2](*there), plain[2](x1, x2)
@@ -68,7 +69,8 @@ def test_axes_may_stand_anywhere(spec):
         (expected.nngp, expected.ntk, expected.cov1, expected.cov2),
         1e-6,
     )
-    assert found.shape1 == shape and found.batch_axis == flat[0]
+    assert found.shape1 == shape
+    assert found.batch_axis == flat[0]
 
 
 def test_filters_may_have_their_axes_in_any_order():
@@ -76,7 +78,8 @@ def test_filters_may_have_their_axes_in_any_order():
     net = stax.Conv(4, (2, 1), (1, 2), "VALID", 1.2, 0.1, ("NHWC", "OWIH", "NWHC"))
     plain = stax.Conv(4, (1, 2), (2, 1), "VALID", 1.2, 0.1)
     (shape, params), (shape_plain, params_plain) = net[0](KEY, x.shape), plain[0](KEY, x.shape)
-    assert params[0].shape == (4, 2, 2, 1) and params_plain[0].shape == (1, 2, 2, 4)
+    assert params[0].shape == (4, 2, 2, 1)
+    assert params_plain[0].shape == (1, 2, 2, 4)
     weight = jnp.transpose(params_plain[0], (3, 1, 2, 0))
     close(net[1]((weight, params_plain[1]), x), jnp.swapaxes(plain[1](params_plain, x), 1, 2), 1e-6)
     assert shape == (2, shape_plain[2], shape_plain[1], 4)
@@ -98,11 +101,14 @@ def test_what_is_asked_for(same):
     _, _, kernel_fn = small()
     x1, x2 = images(2), None if same else images(3, 1)
     kernel = kernel_fn(x1, x2)
-    assert isinstance(kernel, nt.Kernel) and kernel.shape1 == (2, 1) and kernel.is_gaussian
+    assert isinstance(kernel, nt.Kernel)
+    assert kernel.shape1 == (2, 1)
+    assert kernel.is_gaussian
     assert (kernel.cov2 is None) == same
     close(kernel_fn(x1, x2, "ntk"), kernel.ntk)
     both = kernel_fn(x1, x2, ("NNGP", "cov1"))
-    assert type(both).__name__ == "AnalyticKernel" and both._fields == ("nngp", "cov1")
+    assert type(both).__name__ == "AnalyticKernel"
+    assert both._fields == ("nngp", "cov1")
     close(both.nngp, kernel.nngp)
     full = kernel_fn(x1, x2, diagonal_batch=False)
     close(full.cov1, kernel_fn(x1, None, "nngp"), 1e-6)
@@ -134,7 +140,8 @@ def test_space_is_kept_where_it_is_wanted():
     x = images(2)
     conv = stax.serial(stax.Conv(1, (2, 2), padding="SAME"), stax.Relu(), stax.Conv(1, (2, 2), padding="SAME"))
     full, diagonal = conv[2](x), conv[2](x, diagonal_spatial=True)
-    assert full.nngp.shape == (2, 2, 3, 3, 4, 4) and diagonal.nngp.shape == (2, 2, 3, 4)
+    assert full.nngp.shape == (2, 2, 3, 3, 4, 4)
+    assert diagonal.nngp.shape == (2, 2, 3, 4)
     close(np.einsum("abiijj->abij", full.nngp), diagonal.nngp, 1e-6)
     close(np.einsum("abiijj->abij", full.ntk), diagonal.ntk, 1e-6)
     flat = stax.serial(conv, stax.Flatten())
@@ -162,7 +169,8 @@ def test_branches_and_trees_of_inputs():
     )
     x1, x2 = ([np.random.default_rng(i).standard_normal((n, 3)) for i in (0, 1)] for n in (2, 4))
     shape, params = net[0](KEY, [(2, 3), (2, 3)])
-    assert shape == (2, 1) and net[1](params, x1).shape == (2, 1)
+    assert shape == (2, 1)
+    assert net[1](params, x1).shape == (2, 1)
     a = stax.Dense(4, 1.2)[2](x1[0], x2[0])
     b = stax.serial(stax.Dense(4), stax.Relu(), stax.Dense(4))[2](x1[1], x2[1])
     close(net[2](x1, x2).ntk, stax.serial(stax.FanInSum(), stax.Dense(1))[2]([a, b]).ntk, 1e-6)
@@ -182,7 +190,9 @@ def test_masks(constant):
     _, params = net[0](KEY, x.shape)
     close(net[1](params, hidden, mask_constant=constant), net[1](params, x[:, :3]), 1e-6)
     kernel = stax.Dense(8)[2](hidden, None, mask_constant=constant)
-    assert kernel.mask1.shape == (2, 5, 1) and bool(kernel.mask1[0, 4, 0]) and not bool(kernel.mask1[0, 0, 0])
+    assert kernel.mask1.shape == (2, 5, 1)
+    assert bool(kernel.mask1[0, 4, 0])
+    assert not bool(kernel.mask1[0, 0, 0])
     close(
         stax.serial(stax.Relu(), stax.GlobalAvgPool())[2](kernel).nngp,
         stax.serial(stax.Dense(8), stax.Relu(), stax.GlobalAvgPool())[2](x[:, :3]).nngp,
@@ -193,14 +203,19 @@ def test_masks(constant):
 def test_parameters_are_pairs_that_code_may_take_apart():
     _, params = stax.serial(stax.Dense(4, 1.0, 0.1), stax.Relu(), stax.Dense(2))[0](KEY, (-1, 3))
     (weight, bias), nothing, (last, none) = params
-    assert weight.shape == (3, 4) and bias.shape == (1, 4) and nothing == () and last.shape == (4, 2) and none is None
+    assert weight.shape == (3, 4)
+    assert bias.shape == (1, 4)
+    assert nothing == ()
+    assert last.shape == (4, 2)
+    assert none is None
     x = np.ones((2, 3))
     out = stax.Dense(4, 2.0, 0.5, parameterization="standard")[1]((weight, 1.0), x)
     close(out, x @ np.asarray(weight) + 1.0, 1e-6)
 
 
 def test_names_and_bad_calls():
-    assert stax.Flatten()[0].__name__ == "Flatten" and stax.GlobalAvgPool()[2].__name__ == "GlobalAvgPool"
+    assert stax.Flatten()[0].__name__ == "Flatten"
+    assert stax.GlobalAvgPool()[2].__name__ == "GlobalAvgPool"
     with pytest.raises(ValueError, match="expected 'ntk' or 'standard'"):
         stax.Dense(3, parameterization="mup")
     with pytest.raises(ValueError, match="layer 1 of serial"):

@@ -1,6 +1,6 @@
 """Architectures as data: layers, composition, parameterizations, JSON."""
 
-from . import _plainly as plainly
+from . import _plainly as plainly  # noqa: F401
 from ._abc import ABC as ABC
 from ._abc import MeanField as MeanField
 from ._abc import MuP as MuP
@@ -14,9 +14,6 @@ from ._activation import Identity as Identity
 from ._activation import LeakyRelu as LeakyRelu
 from ._activation import Relu as Relu
 from ._activation import Sin as Sin
-from ._aggregate import Aggregate as Aggregate
-from ._attention import CrossAttention as CrossAttention
-from ._attention import SelfAttention as SelfAttention
 from ._activations import Elementwise as Elementwise
 from ._activations import Exp as Exp
 from ._activations import ExpNormalized as ExpNormalized
@@ -41,6 +38,9 @@ from ._activations import Snake as Snake
 from ._activations import Softplus as Softplus
 from ._activations import Swish as Swish
 from ._activations import Tanh as Tanh
+from ._aggregate import Aggregate as Aggregate
+from ._attention import CrossAttention as CrossAttention
+from ._attention import SelfAttention as SelfAttention
 from ._base import AbstractLayer as AbstractLayer
 from ._branches import Concatenate as Concatenate
 from ._branches import FanOut as FanOut
@@ -55,10 +55,10 @@ from ._compose import serial as serial
 from ._conv import Conv as Conv
 from ._conv_transpose import ConvTranspose as ConvTranspose
 from ._dense import Dense as Dense
-from ._dropout import Dropout as Dropout
-from ._embedding import Embedding as Embedding
 from ._describe import Description as Description
 from ._describe import describe as describe
+from ._dropout import Dropout as Dropout
+from ._embedding import Embedding as Embedding
 from ._exponents import Exponents as Exponents
 from ._exponents import feature_exponent as feature_exponent
 from ._flatten import Flatten as Flatten
@@ -69,6 +69,7 @@ from ._json import from_json as from_json
 from ._json import to_json as to_json
 from ._kernel_limit import check_kernel_limit as check_kernel_limit
 from ._kernel_limit import check_start as check_start
+from ._linear import mix as mix
 from ._local import LocallyConnected as LocallyConnected
 from ._maps import LinearMap as LinearMap
 from ._maps import Scale as Scale
@@ -78,7 +79,6 @@ from ._mechanism import IdentityMechanism as IdentityMechanism
 from ._mechanism import ReluMechanism as ReluMechanism
 from ._mechanism import Softmax as Softmax
 from ._norm import LayerNorm as LayerNorm
-from ._linear import mix as mix
 from ._overflow import explain_overflow as explain_overflow
 from ._pair import Pair as Pair
 from ._pair import input_pair as input_pair

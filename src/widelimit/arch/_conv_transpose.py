@@ -30,9 +30,9 @@ class ConvTranspose(AbstractLayer):
               K'(P,P') = \frac{\sigma_W^2}{|F|}\sum_{f\in F} \tilde K(P+f-c, P'+f-c) + \sigma_b^2
 
     and :math:`\Theta' = K' + \sigma_W^2 A(\tilde\Theta)` with the same mean A over the filter; the fan-in
-    :math:`n = |F| C/\mathrm{groups}` counts the zeros, as the peers of this library do. Along an axis of m positions, with a filter
-    that reaches over w: `Valid` gives :math:`ms + \max(w - s, 0)` places, `Zeros` and `Circular` give :math:`ms`; what sticks out
-    is cut off, or comes in again at the other end.
+    :math:`n = |F| C/\mathrm{groups}` counts the zeros, as the peers of this library do. Along an axis of m positions,
+    with a filter that reaches over w: `Valid` gives :math:`ms + \max(w - s, 0)` places, `Zeros` and `Circular` give
+    :math:`ms`; what sticks out is cut off, or comes in again at the other end.
 
     Parameters
     ----------

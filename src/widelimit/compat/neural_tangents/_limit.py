@@ -74,18 +74,17 @@ def propagated(record: Record, kernels: Any) -> Any:
 
 
 def _kernel(pair: Pair, signal: Signal, a: Axes, counts: tuple[int, ...], same: bool, full: tuple[Pair, ...]) -> Kernel:
-    depth = pair.xx.ndim - 1
-    spatial = pair.gap_x is None
-    lift = (lambda q, lead: q) if spatial else (lambda q, lead: q.reshape(*q.shape, *(1,) * depth))
+    depth, kept = pair.xx.ndim - 1, pair.gap_x is not None
     xx, yy = pair.xx, pair.yy
-    nngp = (lift(xx, 1)[:, None] + (yy if spatial else yy.reshape(yy.shape[0], *(1,) * depth, *yy.shape[1:]))[None]) / 2
-    nngp = nngp - pair.gap
+    nngp = (_first(xx, kept)[:, None] + _second(yy, kept)[None]) / 2 - pair.gap
     cov1, cov2 = xx, yy
     if pair.gap_x is not None and pair.gap_y is not None:
-        cov1 = (lift(xx, 1) + xx.reshape(xx.shape[0], *(1,) * depth, *xx.shape[1:])) / 2 - pair.gap_x
-        cov2 = (lift(yy, 1) + yy.reshape(yy.shape[0], *(1,) * depth, *yy.shape[1:])) / 2 - pair.gap_y
-    diagonal_batch = not full
-    order = (lambda k, lead: k) if spatial else (lambda k, lead: _interleaved(k, lead, depth))
+        cov1 = (_first(xx, kept) + _second(xx, kept)) / 2 - pair.gap_x
+        cov2 = (_first(yy, kept) + _second(yy, kept)) / 2 - pair.gap_y
+
+    def order(k: Array, lead: int) -> Array:
+        return _interleaved(k, lead, depth) if kept else k
+
     covs = [order(cov1, 1), None if same else order(cov2, 1)]
     for i, own in enumerate(full):
         covs[i] = _kernel(own, signal, a, counts, True, ()).nngp
@@ -99,8 +98,8 @@ def _kernel(pair: Pair, signal: Signal, a: Axes, counts: tuple[int, ...], same: 
         is_gaussian=signal.gaussianity is Gaussianity.GAUSSIAN,
         is_reversed=False,
         is_input=False,
-        diagonal_batch=diagonal_batch,
-        diagonal_spatial=spatial and depth > 0,
+        diagonal_batch=not full,
+        diagonal_spatial=not kept and depth > 0,
         shape1=shape[0],
         shape2=shape[1],
         batch_axis=a.batch,
@@ -112,21 +111,16 @@ def _kernel(pair: Pair, signal: Signal, a: Axes, counts: tuple[int, ...], same: 
 
 def _pair(k: Kernel) -> Pair:
     depth = len(k.shape1) - 2
-    flat = (lambda c, lead: c) if k.diagonal_spatial or not depth else (lambda c, lead: _blocks(c, lead, depth))
-    k = k.reverse() if k.is_reversed else k
-    cov1, cov2 = (_each_example(k, c) for c in (k.cov1, k.cov1 if k.cov2 is None else k.cov2))
-    cov1, cov2 = flat(cov1, 1), flat(cov2, 1)
     full = depth > 0 and not k.diagonal_spatial
+    k = k.reverse() if k.is_reversed else k
+
+    def flat(c: Array, lead: int) -> Array:
+        return _blocks(c, lead, depth) if full else c
+
+    cov1, cov2 = (flat(_each_example(k, c), 1) for c in (k.cov1, k.cov1 if k.cov2 is None else k.cov2))
     xx, yy = (_positions(c, depth) if full else c for c in (cov1, cov2))
-
-    def first(q: Array) -> Array:
-        return q.reshape(*q.shape, *(1,) * depth) if full else q
-
-    def second(q: Array) -> Array:
-        return q.reshape(q.shape[0], *(1,) * depth, *q.shape[1:]) if full else q
-
     nngp = flat(k.nngp, 2)
-    gap = (first(xx)[:, None] + second(yy)[None]) / 2 - nngp
+    gap = (_first(xx, full)[:, None] + _second(yy, full)[None]) / 2 - nngp
     a = axes(k.batch_axis, k.channel_axis, len(k.shape1))
     return Pair(
         xx=xx,
@@ -134,11 +128,20 @@ def _pair(k: Kernel) -> Pair:
         gap=gap,
         ntk=jnp.zeros_like(gap) if k.ntk is None or k.ntk.ndim == 0 else flat(k.ntk, 2),
         channels=k.shape1[k.channel_axis],
-        gap_x=(first(xx) + second(xx)) / 2 - cov1 if full else None,
-        gap_y=(first(yy) + second(yy)) / 2 - cov2 if full else None,
+        gap_x=(_first(xx, full) + _second(xx, full)) / 2 - cov1 if full else None,
+        gap_y=(_first(yy, full) + _second(yy, full)) / 2 - cov2 if full else None,
         mask_x=_present(k.mask1, a, k.shape1),
         mask_y=_present(k.mask1 if k.cov2 is None and k.mask2 is None else k.mask2, a, k.shape2),
     )
+
+
+def _first(q: Array, full: bool) -> Array:
+    # (n, *space) as the first of two positions.
+    return q.reshape(*q.shape, *(1,) * (q.ndim - 1)) if full else q
+
+
+def _second(q: Array, full: bool) -> Array:
+    return q.reshape(q.shape[0], *(1,) * (q.ndim - 1), *q.shape[1:]) if full else q
 
 
 def _each_example(k: Kernel, cov: Array) -> Array:

@@ -10,8 +10,8 @@ import jax
 from ... import arch
 from ._axes import Axes
 from ._functions import layer
-from ._stax_own import chain, own_of, triple
 from ._layer import Layer, Record, first_graph, no_parameters, nothing, record_of
+from ._stax_own import chain, own_of, triple
 
 
 def serial(*layers: Any) -> Layer:

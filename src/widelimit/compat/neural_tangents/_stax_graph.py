@@ -179,7 +179,7 @@ def _from_edges(pattern: Array, n: int, nodes: Shape) -> Array:
     pattern = pattern[:, :, None] if pattern.ndim == 3 else pattern
     size = math.prod(nodes)
     present = jnp.all(pattern >= 0, (2, 3))
-    ends = jnp.zeros(pattern.shape[:2] + (2,), pattern.dtype)
+    ends = jnp.zeros((*pattern.shape[:2], 2), pattern.dtype)
     for axis, length in enumerate(nodes):
         ends = ends * length + pattern[:, :, axis]
     ends = jnp.where(present[..., None], ends, size)
@@ -191,7 +191,7 @@ def _over_space(matrix: Array, space: Shape, chosen: Shape) -> Array:
     # (n, nodes, nodes) as (n, *space, *space), the identity on the axes that are no nodes.
     rest = tuple(a for a in range(len(space)) if a not in chosen)
     others = math.prod(space[a] for a in rest)
-    n, size = matrix.shape[:2]
+    n = len(matrix)
     full = matrix[:, :, None, :, None] * jnp.eye(others, dtype=matrix.dtype)[None, None, :, None, :]
     order = (*chosen, *rest)
     sizes = tuple(space[a] for a in order)

@@ -61,7 +61,7 @@ def Dense(
     def first(ndim: int) -> Axes:
         return axes(batch_axis, channel_axis, ndim)
 
-    return layer(Record("Dense", lambda where: net, first, fixed("Dense", first), pack, unpack))
+    return layer(Record("Dense", lambda _: net, first, fixed("Dense", first), pack, unpack))
 
 
 def Conv(
@@ -185,7 +185,7 @@ def convolution(name: str, kind: Any, window: tuple, scales: tuple, numbers: Any
 
     net = arch.serial(conv, arch.Transpose(order)) if moved else conv
     leave = Axes(out.index("N"), out.index("C"), len(out))
-    return layer(Record(name, lambda where: net, first, fixed(name, first, leave, len(lhs)), pack, unpack))
+    return layer(Record(name, lambda _: net, first, fixed(name, first, leave, len(lhs)), pack, unpack))
 
 
 def specs(numbers: Any, depth: int) -> tuple[str, str, str]:

@@ -115,7 +115,7 @@ def LayerNorm(axis: Any = -1, eps: float = 1e-12, batch_axis: int = 0, channel_a
                 "LayerNorm over the examples is not supported: its outputs depend on the batch, so that there is no "
                 "kernel of two inputs."
             )
-        return tuple(where.spatial(a) for a in sorted(given) if a != where.channel) + (-1,)
+        return (*(where.spatial(a) for a in sorted(given) if a != where.channel), -1)
 
     return _standing("LayerNorm", lambda where: arch.LayerNorm(native(where), eps), batch_axis, channel_axis)
 
