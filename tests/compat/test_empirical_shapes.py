@@ -49,7 +49,7 @@ def contracted(one, two, ndim, trace, diagonal):
     trace, diagonal = ({axis % ndim for axis in axes} for axes in (trace, diagonal))
     first, second = list(range(ndim)), [i if i in trace | diagonal else ndim + i for i in range(ndim)]
     kept = [j for i in range(ndim) if i not in trace for j in ([i] if i in diagonal else [i, ndim + i])]
-    one, two = (jnp.reshape(a, (*a.shape[:ndim], -1)) for a in (one, two))
+    one, two = (jnp.reshape(a, (*a.shape[:ndim], math.prod(a.shape[ndim:]))) for a in (one, two))
     return jnp.einsum(one, [*first, 99], two, [*second, 99], kept) / math.prod(one.shape[i] for i in trace)
 
 
