@@ -10,7 +10,8 @@ from ._sine import Cos
 class Snake(AbstractDual):
     r""":math:`\varphi(u) = u + \tfrac1a\sin^2(au) = u + \tfrac1{2a}(1 - \cos 2au)`.
 
-    From Ziyin et al. 2020 (arXiv 2006.08195). The odd part :math:`u` does not mix with the even rest, so the gap is :math:`g` plus that of a cosine.
+    From Ziyin et al. 2020 (arXiv 2006.08195). The odd part :math:`u` does not mix with the even rest, so the gap is
+    :math:`g` plus that of a cosine.
 
     Parameters
     ----------
