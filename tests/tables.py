@@ -1,6 +1,5 @@
 """The tables that the property tests run over: a new dual, layer or architecture is one row here."""
 
-import jax
 import jax.numpy as jnp
 
 import widelimit as wl
@@ -37,9 +36,8 @@ DUALS = {
     "relu_squared": (dual.RectifiedMonomial(2), False),
     "relu_cubed": (dual.RectifiedMonomial(3), False),
     "kernel_function": (dual.KernelFunction(exp_kernel, fn=jnp.exp, mean_fn=lambda q: jnp.exp(q / 2)), True),
-    "tanh": (dual.Series(jnp.tanh), True),
-    "silu": (dual.Series(jax.nn.silu), True),
-    "softplus": (dual.Series(dual.functions.scaled_softplus, (1.3,)), True),
+    "tanh": (dual.Series(jnp.tanh, tolerance=1e-13), True),
+    "softplus": (dual.Series(dual.functions.scaled_softplus, (1.3,), tolerance=1e-13), True),
     "hard_tanh": (dual.Kinked((-1.0, 1.0), (0.0, 1.0, 0.0)), False),
     "relu6": (dual.Kinked((0.0, 6.0), (0.0, 1.0, 0.0)), False),
     "three_kinks": (dual.Kinked((-0.5, 0.2, 2.0), (0.3, -1.0, 1.0, 0.5), 0.7), False),
