@@ -178,7 +178,7 @@ def test_missing_positions_do_not_count(name):
 
 
 def test_single_precision_with_close_inputs():
-    """In float32 against float64: a mix of positions rounds each gap, and ReLU sees the root of that at equal inputs."""
+    """In float32 against float64: a mix of positions rounds each gap, and ReLU sees the root of it at equal inputs."""
     block = wl.residual(layer(positions=arch.SumPositions(0.7)), wl.Relu(), wl.Dense(16))
     net = wl.serial(wl.Dense(16, 1.3), arch.repeat(block, 4), wl.Relu(), arch.GlobalAvgPool(), wl.Dense(1))
     x = np.stack([X[0], X[0] + 1e-3 * X[1], X[0] + 1e-5 * X[2]]).astype(np.float32)

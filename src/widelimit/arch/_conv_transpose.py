@@ -95,7 +95,8 @@ class ConvTranspose(AbstractLayer):
                 f"a window of shape {over.shape} slides over {len(over.shape)} axes of space and got an input with "
                 f"{len(space)}; expected inputs of shape (n, *space, channels) that match."
             )
-        grown = [m * s for m, s in zip(space, over.padding.strides, strict=True)]
+        strides = (1,) * len(space) if self.strides is None else sizes(self.strides, "strides")
+        grown = [m * s for m, s in zip(space, strides, strict=True)]
         more = [low + high + 1 - w for (low, high), w in zip(over.padding.pads(space, over), wide, strict=True)]
         _weights.check_groups(self.groups, shape[-1], "number of input channels")
         return (*(a + b for a, b in zip(grown, more, strict=True)), self.width)

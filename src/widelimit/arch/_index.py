@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import Any
+from typing import Any, cast
 
 import equinox as eqx
 
@@ -54,8 +54,8 @@ class Index(AbstractLayer):
     def forward(self, params: Params, x: Sample) -> Sample:  # noqa: ARG002
         """Return the output for one example."""
         at = self._expanded(x.values.ndim - 1)
-        graph = None if x.graph is None else x.graph[at + at]
-        return Sample(x.values[at], None if x.mask is None else x.mask[at], graph, x.key)
+        # Sums over neighbours would miss those that are gone: the graph is dropped.
+        return Sample(x.values[at], None if x.mask is None else x.mask[at], None, x.key)
 
     def propagate(self, pair: Pair) -> Pair:
         """Return the second moments and the NTK behind the layer."""
@@ -66,10 +66,11 @@ class Index(AbstractLayer):
             return None if a is None else a[at]
 
         once = {n: some(getattr(pair, n), at) for n in ("xx", "yy", "mean_x", "mean_y", "mask_x", "mask_y")}
-        twice = {n: some(getattr(pair, n), at + at) for n in ("gap_x", "gap_y", "graph_x", "graph_y")}
-        if not once["xx"].ndim:
+        twice = {n: some(getattr(pair, n), at + at) for n in ("gap_x", "gap_y")}
+        if not pair.xx[at].ndim:
             twice["gap_x"] = twice["gap_y"] = None
-        return dataclasses.replace(pair, gap=pair.gap[both], ntk=pair.ntk[both], **once, **twice)
+        gone = {"graph_x": None, "graph_y": None}
+        return dataclasses.replace(pair, gap=pair.gap[both], ntk=pair.ntk[both], **once, **twice, **gone)
 
     def _expanded(self, depth: int) -> tuple[int | slice, ...]:
         # One integer or slice per axis of space.
@@ -109,7 +110,7 @@ def _entries(value: Any) -> tuple[Entry, ...]:
         form = entry is not None and len(parts) in ((0, 3) if isinstance(entry, tuple) else (1,))
         if not (numbers and form) or parts[2:] == (0,):
             raise ValueError(f"an entry of the index is {entry!r}; expected an integer, a slice or an ellipsis.")
-        found.append(entry)
+        found.append(cast(Entry, entry))
     if found.count(()) > 1:
         raise ValueError("the index has more than one ellipsis; expected at most one.")
     return tuple(found)

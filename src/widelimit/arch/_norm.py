@@ -156,7 +156,8 @@ def _gap(pair: Pair, gap: Array, x: _Side, y: _Side) -> Array:
     if x.taken is not None and y.taken is not None:
         # The means that are taken from both differ by d: E(u - v - d)^2 / 2.
         d = pair.first(x.taken) - y.taken
-        gap = gap - d * (pair.first(x.before) - y.before) + d**2 / 2
+        before_x, before_y = (jnp.zeros_like(s.variance) if s.before is None else s.before for s in (x, y))
+        gap = gap - d * (pair.first(before_x) - before_y) + d**2 / 2
     elif x.taken is not None or y.taken is not None:
         raise ValueError("the mean over channels is known of one input alone; expected both or neither.")
     a, b = pair.first(safe_sqrt(x.variance)), safe_sqrt(y.variance)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import equinox as eqx
 import jax
 
@@ -40,7 +42,7 @@ class RateMultiplier(AbstractParameterization):
         """Return (multiplier, standard deviation) of the biases."""
         return self.inner.bias(bias_std, fan_out)
 
-    def rates(self, fan_in: int, fan_out: int) -> tuple[float, float]:
+    def rates(self, fan_in: int, fan_out: int) -> tuple[Scalar, Scalar]:
         """Return the factors of the learning rate of (weights, biases)."""
         weight, bias = self.inner.rates(fan_in, fan_out)
         return weight * self.factor, bias * self.factor
@@ -99,7 +101,7 @@ def with_learning_rate(layer: AbstractLayer, factor: Scalar) -> AbstractLayer:
     if not isinstance(layer, AbstractLayer):
         raise ValueError(f"layer is {layer!r}; expected a layer, such as Dense(64).")
 
-    def slower(node: object) -> object:
+    def slower(node: Any) -> Any:
         if isinstance(node, Rate):
             return Rate(node.factor * factor)
         return RateMultiplier(node, factor) if _is_one(node) else node

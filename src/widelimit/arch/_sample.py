@@ -1,6 +1,6 @@
 """One input with what travels along: which positions are present, the graph it lives on, the key of its dropout."""
 
-from typing import Any
+from typing import Any, cast
 
 import equinox as eqx
 import jax
@@ -47,7 +47,7 @@ class Sample(eqx.Module):
         present = self.mask.reshape(*self.mask.shape, *(1,) * (self.values.ndim - space))
         # NumPy stays NumPy, so that float64 input is not rounded before the kernel sees it.
         where = np.where if isinstance(self.values, np.ndarray) else jnp.where
-        return self.with_values(where(present, self.values, self.values.dtype.type(0)))
+        return self.with_values(cast(Array, where(present, self.values, self.values.dtype.type(0))))
 
 
 def is_sample(node: Any) -> bool:

@@ -15,7 +15,7 @@ from ._sample import Sample
 
 
 class Transpose(AbstractLayer):
-    r"""Put the axes of space into another order; channels stay last.
+    r"""Put the axes of space into another order; channels stay last. A graph is dropped.
 
     Parameters
     ----------
@@ -45,7 +45,7 @@ class Transpose(AbstractLayer):
     def forward(self, params: Params, x: Sample) -> Sample:  # noqa: ARG002
         """Return the output for one example."""
         values = jnp.transpose(x.values, (*self.axes, len(self.axes)))
-        return Sample(values, self._moved(x.mask, 1), self._moved(x.graph, 2), x.key)
+        return Sample(values, self._moved(x.mask, 1), None, x.key)
 
     def propagate(self, pair: Pair) -> Pair:
         """Return the pair in the new order."""
@@ -53,8 +53,7 @@ class Transpose(AbstractLayer):
         names = ("xx", "yy", "mean_x", "mean_y", "mask_x", "mask_y")
         changes = {name: self._moved(getattr(pair, name), 1) for name in names}
         changes |= {name: self._moved(getattr(pair, name), pairs) for name in ("gap", "ntk", "gap_x", "gap_y")}
-        changes |= {name: self._moved(getattr(pair, name), 2) for name in ("graph_x", "graph_y")}
-        return dataclasses.replace(pair, **changes)
+        return dataclasses.replace(pair, graph_x=None, graph_y=None, **changes)
 
     def _moved(self, a: Array | None, blocks: int) -> Array | None:
         if a is None:

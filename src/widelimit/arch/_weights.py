@@ -42,7 +42,7 @@ def check_alike(groups: int, signal: Signal) -> None:
     """Refuse groups of channels that do not stand for all: each group would have a kernel of its own."""
     if groups > 1 and not signal.alike:
         raise ValueError(
-            f"{groups} groups split channels that differ (data, flattened space, or branches beside each other), so that "
+            f"{groups} groups split channels that differ (data, flattened space, branches beside each other), so that "
             "each group has a kernel of its own and there is no common one. Put a Dense or a Conv without groups before."
         )
 

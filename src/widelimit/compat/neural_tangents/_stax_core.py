@@ -24,8 +24,9 @@ def serial(*layers: Any) -> Layer:
     """
     if not layers:
         return Identity()
-    if any(own_of(one) is not None for one in layers):
-        return chain([one if own_of(one) is None else triple(own_of(one)) for one in layers])
+    own = [own_of(one) for one in layers]
+    if any(own):
+        return chain([one if found is None else triple(found) for one, found in zip(layers, own, strict=True)])
     records = [record_of(one, f"layer {i} of serial") for i, one in enumerate(layers)]
 
     def first(ndim: Any) -> Any:

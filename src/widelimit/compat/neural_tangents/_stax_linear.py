@@ -155,7 +155,7 @@ def convolution(name: str, kind: Any, window: tuple, scales: tuple, numbers: Any
     lhs, rhs, out = specs(numbers, len(filter_shape))
     letters = [c for c in lhs if c not in "NC"]
     by_letter = [c for c in rhs if c not in "IO"]
-    parameterization, width = parameterized(*style, out_chan)
+    parameterization, width = parameterized(style[0], style[1], out_chan)
     conv = kind(
         width,
         tuple(filter_shape[by_letter.index(c)] for c in letters),

@@ -79,7 +79,7 @@ def requires(**requirements: Any) -> Callable:
     """Return a decorator that notes what a kernel function needs; axes and spaces are kept by the layers themselves."""
 
     def note(kernel_fn: Callable) -> Callable:
-        kernel_fn.input_req = dict(requirements)
+        kernel_fn.input_req = dict(requirements)  # type: ignore[attr-defined]
         return kernel_fn
 
     return note
@@ -169,7 +169,8 @@ def own_of(functions: Any) -> Own | None:
         return found
     if isinstance(getattr(functions[2], "record", None), Record):
         return None
-    return Own(*functions[:3], "own") if all(callable(f) for f in functions[:3]) else None
+    init_fn, apply_fn, kernel_fn = functions[:3]
+    return Own(init_fn, apply_fn, kernel_fn, "own") if all(callable(f) for f in functions[:3]) else None
 
 
 def _named(own: Own, *functions: Callable) -> Layer:
