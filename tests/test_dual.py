@@ -4,12 +4,13 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+import scipy.special
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import widelimit as wl
 from tables import DUALS, exp_kernel
-from widelimit import dual
+from widelimit import arch, dual
 
 pytestmark = pytest.mark.usefixtures("x64")
 
@@ -219,7 +220,7 @@ def test_parameters_of_a_series_are_differentiated_through_the_kernel():
     x = np.array([[1.0, 0.5], [1.0, 0.5], [0.0, 0.0], [-0.3, 1.0]])
 
     def kernel(beta):
-        return wl.NTK(wl.serial(wl.Dense(8), wl.arch.Swish(beta), wl.Dense(8), wl.arch.Swish(beta), wl.Dense(1)))(x)
+        return wl.NTK(wl.serial(wl.Dense(8), arch.Swish(beta), wl.Dense(8), arch.Swish(beta), wl.Dense(1)))(x)
 
     beta = jnp.asarray(0.7)
     forward = jax.jvp(kernel, (beta,), (jnp.ones(()),))[1]
@@ -270,6 +271,80 @@ def test_rectified_monomials_have_the_kernels_of_cho_and_saul(degree):
     if degree in known:
         np.testing.assert_allclose(measured, known[degree] / (2 * np.pi), atol=1e-14)
     assert float(measured[-1]) == pytest.approx(0, abs=1e-12 * float(phi.moment(q)))
+
+
+def by_definition_of_elu(alpha, q1, q2, c):
+    """Return E phi(u) phi(v) and E phi'(u) phi'(v) of ELU: the inner mean in closed form, the outer one by panels."""
+    x, w = np.polynomial.legendre.leggauss(300)
+    spread = np.sqrt(q2 * (1 - c**2))
+    layer = max(3 * np.sqrt(1 - c**2), 1e-3)
+    panels = [(-11, -layer), (-layer, 0), (0, layer), (layer, 11)]
+    z = np.concatenate([(b - a) / 2 * x + (a + b) / 2 for a, b in panels])
+    w = np.concatenate([(b - a) / 2 * w for a, b in panels]) * np.exp(-(z**2) / 2) / np.sqrt(2 * np.pi)
+    u, mu = np.sqrt(q1) * z, c * np.sqrt(q2) * z
+    positive = scipy.special.ndtr(mu / spread)
+    log = mu + spread**2 / 2 + scipy.special.log_ndtr(-(mu + spread**2) / spread)
+    value = mu * positive + spread * np.exp(-((mu / spread) ** 2) / 2) / np.sqrt(2 * np.pi)
+    value += alpha * (np.exp(log) - (1 - positive))
+    below = np.exp(np.minimum(u, 0))
+    phi, first = np.where(u > 0, u, alpha * (below - 1)), np.where(u > 0, 1, alpha * below)
+    return np.sum(w * phi * value), np.sum(w * first * (positive + alpha * np.exp(log)))
+
+
+@pytest.mark.parametrize(("alpha", "error"), [(1.0, 2e-8), (1.6733, 5e-6), (0.3, 1e-6)])
+def test_elu_agrees_with_the_definition(alpha, error):
+    phi = arch.Elu(alpha).dual
+    gap, slope = jax.jit(phi.gap), jax.jit(phi.slope)
+    for q1, q2, c in [(1, 1, 0.3), (0.3, 1.7, -0.2), (2, 0.5, 0.99), (1, 1.2, -0.999), (1, 1, 0.9999), (9, 10, 0.99)]:
+        covariance, product = by_definition_of_elu(alpha, q1, q2, c)
+        at = [jnp.asarray(float(v)) for v in (q1, q2, (q1 + q2) / 2 - c * np.sqrt(q1 * q2))]
+        measured = (phi.moment(at[0]) + phi.moment(at[1])) / 2 - gap(*at)
+        assert float(measured) == pytest.approx(covariance, abs=1e-7)
+        assert float(slope(*at)) == pytest.approx(product, abs=error)
+        assert float(jax.grad(gap, 2)(*at)) == pytest.approx(product, abs=error)
+
+
+def test_elu_at_equal_zero_and_opposite_inputs():
+    phi = arch.Selu().dual
+    one, zero = jnp.asarray(1.0), jnp.asarray(0.0)
+    # The fixed point of self-normalising networks: mean 0 and second moment 1 under unit variance.
+    assert float(phi.mean(one)) == pytest.approx(0, abs=1e-7)
+    assert float(phi.moment(one)) == pytest.approx(1, abs=1e-6)
+    z, w = np.polynomial.legendre.leggauss(200)
+    z, w = 6 * (z + 1), 6 * w * np.exp(-((6 * (z + 1)) ** 2) / 2) / np.sqrt(2 * np.pi)
+    scale, alpha = 1.0507009873554805, 1.6732632423543772
+    assert float(phi.slope(one, one, zero)) == pytest.approx(
+        scale**2 * (0.5 + alpha**2 * w @ np.exp(-2 * z)), rel=1e-12
+    )
+    for at in ((zero, zero, zero), (zero, one, one / 2), (one, one, zero), (one, one, 2 * one)):
+        for fn in (phi.gap, phi.slope):
+            assert np.isfinite(fn(*at))
+            assert np.isfinite(jax.grad(fn, (0, 1, 2))(*at)).all()
+    assert float(phi.gap(one, one, zero)) == 0
+
+
+def test_alpha_is_differentiated_through_the_kernel():
+    x = np.array([[1.0, 0.5], [-0.3, 1.0]])
+
+    def kernel(alpha):
+        return jnp.sum(wl.NTK(wl.serial(wl.Dense(8), arch.Elu(alpha), wl.Dense(1)))(x))
+
+    central = (kernel(jnp.asarray(0.7 + 1e-5)) - kernel(jnp.asarray(0.7 - 1e-5))) / 2e-5
+    assert float(jax.grad(kernel)(jnp.asarray(0.7))) == pytest.approx(float(central), rel=1e-7)
+
+
+CONSTRUCTORS = [
+    arch.Tanh, arch.Sigmoid, arch.Silu, arch.Swish, arch.Softplus, arch.Mish, arch.Gelu, lambda: arch.Gelu(True),
+    arch.Snake, arch.Elu, arch.Selu, arch.HardTanh, arch.Relu6, arch.HardSigmoid, arch.Exp, arch.Sign, arch.Rbf,
+    arch.Gabor, arch.SigmoidLike, lambda: arch.Hermite(3), lambda: arch.Monomial(2), lambda: arch.RectifiedMonomial(2),
+    lambda: arch.Polynomial(1.0, -0.5, 0.25), arch.ExpNormalized, lambda: arch.PiecewiseLinear((0.0,), (0.1, 1.0)),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("make", CONSTRUCTORS)
+def test_every_layer_comes_back_from_json(make):
+    net = wl.serial(wl.Dense(4), make(), wl.Dense(1))
+    assert wl.from_json(wl.to_json(net)) == net
 
 
 def deep(phi, weight, bias, x, depth=50):

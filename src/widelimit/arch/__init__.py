@@ -15,6 +15,7 @@ from ._activation import LeakyRelu as LeakyRelu
 from ._activation import Relu as Relu
 from ._activation import Sin as Sin
 from ._activations import Elementwise as Elementwise
+from ._activations import Elu as Elu
 from ._activations import Exp as Exp
 from ._activations import ExpNormalized as ExpNormalized
 from ._activations import Gabor as Gabor
@@ -30,6 +31,7 @@ from ._activations import Polynomial as Polynomial
 from ._activations import Rbf as Rbf
 from ._activations import RectifiedMonomial as RectifiedMonomial
 from ._activations import Relu6 as Relu6
+from ._activations import Selu as Selu
 from ._activations import Sigmoid as Sigmoid
 from ._activations import SigmoidLike as SigmoidLike
 from ._activations import Sign as Sign

@@ -50,6 +50,20 @@ def Snake(a: Scalar = 1.0) -> Activation:
     return Activation(dual.Snake(a))
 
 
+def Elu(alpha: Scalar = 1.0) -> Activation:
+    r"""Return the layer :math:`u` above zero and :math:`\alpha(e^u - 1)` below."""
+    return Activation(dual.TwoSided(dual.functions.elu_below, dual.functions.elu_above, (alpha, 1.0)))
+
+
+def Selu() -> Activation:
+    r"""Return the layer :math:`1.0507\,u` above zero and :math:`1.0507\cdot1.6733\,(e^u - 1)` below.
+
+    The numbers are those of Klambauer et al. 2017 (arXiv 1706.02515), which keep mean 0 and variance 1.
+    """
+    parameters = (1.6732632423543772, 1.0507009873554805)
+    return Activation(dual.TwoSided(dual.functions.elu_below, dual.functions.elu_above, parameters))
+
+
 def HardTanh(low: Scalar = -1.0, high: Scalar = 1.0) -> Activation:
     r"""Return the layer that keeps u between ``low`` and ``high``."""
     at_zero = jnp.clip(0.0, low, high) if isinstance(low, Tracer | Array) else max(low, min(0.0, high))

@@ -99,6 +99,7 @@ TYPES = {
         dual.Gaussian,
         dual.Identity,
         dual.Series,
+        dual.TwoSided,
         dual.Kinked,
         dual.Gelu,
         dual.Snake,

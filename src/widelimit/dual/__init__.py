@@ -22,3 +22,4 @@ from ._sign import Sign as Sign
 from ._sine import Cos as Cos
 from ._sine import Sin as Sin
 from ._snake import Snake as Snake
+from ._two_sided import TwoSided as TwoSided
