@@ -88,7 +88,8 @@ class ConvTranspose(AbstractLayer):
                 f"a window of shape {over.shape} slides over {len(over.shape)} axes of space and got an input with "
                 f"{len(space)}; expected inputs of shape (n, *space, channels) that match."
             )
-        grown = [m * s for m, s in zip(space, over.padding.strides, strict=True)]
+        strides = window(self.window, self.strides, self.padding).strides
+        grown = [m * s for m, s in zip(space, strides, strict=True)]
         more = [low + high + 1 - w for (low, high), w in zip(over.padding.pads(space, over), over.shape, strict=True)]
         return (*(a + b for a, b in zip(grown, more, strict=True)), self.width)
 

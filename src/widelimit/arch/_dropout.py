@@ -67,7 +67,8 @@ class Dropout(AbstractLayer):
     def propagate(self, pair: Pair) -> Pair:
         """Return the second moments and the NTK behind the layer."""
         more = self.rate / (1 - self.rate)
-        place = jnp.eye(pair.xx.size, dtype=bool).reshape(pair.xx.shape * 2) if pair.gap_x is not None else True
+        full = pair.gap_x is not None
+        place = jnp.eye(pair.xx.size, dtype=bool).reshape(pair.xx.shape * 2) if full else jnp.asarray(True)
         shared = place & (False if pair.same is None else pair.same)
 
         def gap(gap: Array, q1: Array, q2: Array, shared: Array) -> Array:
@@ -75,15 +76,14 @@ class Dropout(AbstractLayer):
             return gap + more * jnp.where(shared, gap, (q1 + q2) / 2)
 
         x, y = pair.first(pair.xx), pair.first(pair.yy)
-        full = pair.gap_x is not None
         return dataclasses.replace(
             pair,
             xx=pair.xx / (1 - self.rate),
             yy=pair.yy / (1 - self.rate),
             gap=gap(pair.gap, x, pair.yy, shared),
             ntk=pair.ntk * (1 + more * shared),
-            gap_x=gap(pair.gap_x, x, pair.xx, place) if full else None,
-            gap_y=gap(pair.gap_y, y, pair.yy, place) if full else None,
+            gap_x=None if pair.gap_x is None else gap(pair.gap_x, x, pair.xx, place),
+            gap_y=None if pair.gap_y is None else gap(pair.gap_y, y, pair.yy, place),
         )
 
     def transmit(self, signal: Signal) -> Signal:

@@ -67,7 +67,7 @@ class Index(AbstractLayer):
 
         once = {n: some(getattr(pair, n), at) for n in ("xx", "yy", "mean_x", "mean_y", "mask_x", "mask_y")}
         twice = {n: some(getattr(pair, n), at + at) for n in ("gap_x", "gap_y", "graph_x", "graph_y")}
-        if not once["xx"].ndim:
+        if all(isinstance(entry, int) for entry in at):
             twice["gap_x"] = twice["gap_y"] = None
         return dataclasses.replace(pair, gap=pair.gap[both], ntk=pair.ntk[both], **once, **twice)
 
@@ -100,16 +100,18 @@ def _entries(value: Any) -> tuple[Entry, ...]:
     # Slices become (start, stop, step) and the ellipsis (): both can be hashed and written as JSON.
     value = value if isinstance(value, tuple) else (value,)
     found: list[Entry] = []
-    for entry in value:
+    for given in value:
+        entry: Any = given
         if isinstance(entry, slice):
             entry = (entry.start, entry.stop, entry.step)
-        entry = () if entry is Ellipsis else entry
+        if entry is Ellipsis:
+            entry = ()
         parts = entry if isinstance(entry, tuple) else (entry,)
         numbers = all(isinstance(p, int) and not isinstance(p, bool) for p in parts if p is not None)
         form = entry is not None and len(parts) in ((0, 3) if isinstance(entry, tuple) else (1,))
         if not (numbers and form) or parts[2:] == (0,):
             raise ValueError(f"an entry of the index is {entry!r}; expected an integer, a slice or an ellipsis.")
-        found.append(entry)
+        found.append(entry if isinstance(entry, int) else tuple(entry))
     if found.count(()) > 1:
         raise ValueError("the index has more than one ellipsis; expected at most one.")
     return tuple(found)

@@ -134,15 +134,15 @@ class LayerNorm(AbstractLayer):
 
 
 class _Side:
-    # One of the two inputs: variance of each position about the mean that is subtracted, what it is divided by,
-    # the mean that is left.
+    # One of the two inputs: its means before and the ones that are subtracted, the variance of each position about
+    # the latter, what it is divided by, the mean that is left.
     def __init__(self, q: Array, mean: Array | None, over: Callable[[Array], Array], eps: Scalar) -> None:
-        self.before, self.taken, self.left = mean, None, None
+        self.means, self.left = None, None
         self.variance = q
         if mean is not None:
-            self.taken = jnp.broadcast_to(over(mean), q.shape)
-            self.left = mean - self.taken
-            self.variance = jnp.maximum(q - self.taken * (2 * mean - self.taken), 0)
+            taken = jnp.broadcast_to(over(mean), q.shape)
+            self.means, self.left = (mean, taken), mean - taken
+            self.variance = jnp.maximum(q - taken * (2 * mean - taken), 0)
         self.scale = jnp.broadcast_to(jnp.sqrt(over(self.variance) + eps), q.shape)
 
 
@@ -153,12 +153,10 @@ def _gap(pair: Pair, gap: Array, x: _Side, y: _Side) -> Array:
 
     whose second term is the length of both times :math:`1 - \cos`, kept within its bounds.
     """  # noqa: D400
-    if x.taken is not None and y.taken is not None:
+    if x.means is not None and y.means is not None:
         # The means that are taken from both differ by d: E(u - v - d)^2 / 2.
-        d = pair.first(x.taken) - y.taken
-        gap = gap - d * (pair.first(x.before) - y.before) + d**2 / 2
-    elif x.taken is not None or y.taken is not None:
-        raise ValueError("the mean over channels is known of one input alone; expected both or neither.")
+        before, d = (pair.first(a) - b for a, b in zip(x.means, y.means, strict=True))
+        gap = gap - d * before + d**2 / 2
     a, b = pair.first(safe_sqrt(x.variance)), safe_sqrt(y.variance)
     s, t = pair.first(x.scale), y.scale
     angle = jnp.clip(gap - (a - b) ** 2 / 2, 0, 2 * a * b)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import equinox as eqx
 import jax
 
@@ -99,7 +101,7 @@ def with_learning_rate(layer: AbstractLayer, factor: Scalar) -> AbstractLayer:
     if not isinstance(layer, AbstractLayer):
         raise ValueError(f"layer is {layer!r}; expected a layer, such as Dense(64).")
 
-    def slower(node: object) -> object:
+    def slower(node: Any) -> Any:
         if isinstance(node, Rate):
             return Rate(node.factor * factor)
         return RateMultiplier(node, factor) if _is_one(node) else node

@@ -5,6 +5,7 @@ from __future__ import annotations
 import abc
 import dataclasses
 import functools
+from typing import Any
 
 import equinox as eqx
 import jax
@@ -120,7 +121,7 @@ class Resize(AbstractLayer):
         return lambda a: functools.reduce(on_axis, axes, a)
 
 
-def _shape(value: object) -> Shape:
+def _shape(value: Any) -> Shape:
     found = (value,) if isinstance(value, int) else value
     known = isinstance(found, tuple | list) and all(isinstance(n, int) and not isinstance(n, bool) for n in found)
     if not known or any(n < 1 and n != -1 for n in found):
