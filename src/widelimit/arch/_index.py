@@ -97,21 +97,23 @@ Slice = _Slice()
 
 
 def _entries(value: Any) -> tuple[Entry, ...]:
-    # Slices become (start, stop, step) and the ellipsis (): both can be hashed and written as JSON.
-    value = value if isinstance(value, tuple) else (value,)
-    found: list[Entry] = []
-    for given in value:
-        entry: Any = given
-        if isinstance(entry, slice):
-            entry = (entry.start, entry.stop, entry.step)
-        if entry is Ellipsis:
-            entry = ()
-        parts = entry if isinstance(entry, tuple) else (entry,)
-        numbers = all(isinstance(p, int) and not isinstance(p, bool) for p in parts if p is not None)
-        form = entry is not None and len(parts) in ((0, 3) if isinstance(entry, tuple) else (1,))
-        if not (numbers and form) or parts[2:] == (0,):
-            raise ValueError(f"an entry of the index is {entry!r}; expected an integer, a slice or an ellipsis.")
-        found.append(entry if isinstance(entry, int) else tuple(entry))
+    found = tuple(_entry(given) for given in (value if isinstance(value, tuple) else (value,)))
     if found.count(()) > 1:
         raise ValueError("the index has more than one ellipsis; expected at most one.")
-    return tuple(found)
+    return found
+
+
+def _entry(given: Any) -> Entry:
+    # Slices become (start, stop, step) and the ellipsis (): both can be hashed and written as JSON.
+    if given is Ellipsis or given == ():
+        return ()
+    if _whole(given):
+        return given
+    parts = (given.start, given.stop, given.step) if isinstance(given, slice) else given
+    if isinstance(parts, tuple) and len(parts) == 3 and parts[2] != 0 and all(p is None or _whole(p) for p in parts):
+        return parts
+    raise ValueError(f"an entry of the index is {given!r}; expected an integer, a slice or an ellipsis.")
+
+
+def _whole(number: Any) -> bool:
+    return isinstance(number, int) and not isinstance(number, bool)
