@@ -270,6 +270,7 @@ def test_dropout_is_one_mask_per_input():
     params = net.init(jax.random.key(0), (3,))
     single = x.astype(np.float32)
     keys = jax.random.split(jax.random.key(1), 4)
+    np.testing.assert_array_equal(wl.NTK(net)(Sample(single, key=keys)), wl.NTK(net)(single))
     dropped = net.apply(params, Sample(single, key=keys))
     np.testing.assert_array_equal(dropped, net.apply(params, Sample(single, key=keys)))
     np.testing.assert_allclose(net.apply(params, single), plain.apply((*params[:2], params[3]), single), rtol=1e-6)

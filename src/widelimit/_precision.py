@@ -28,8 +28,8 @@ ARRAYS = (jax.Array, np.ndarray, np.generic)
 
 def result_dtype(*arrays: Any) -> np.dtype:
     """Return the floating dtype of a result computed from ``arrays`` (rule 1 above)."""
-    kinds = {np.dtype(a.dtype) if isinstance(a, ARRAYS) else np.asarray(a).dtype for a in arrays}
-    floating = [k for k in kinds if jnp.issubdtype(k, jnp.floating)]
+    kinds = {a.dtype if isinstance(a, ARRAYS) else np.asarray(a).dtype for a in arrays}
+    floating = [np.dtype(k) for k in kinds if jnp.issubdtype(k, jnp.floating)]
     if not floating:
         return np.dtype(jax.dtypes.canonicalize_dtype(np.float64))
     dtype = floating[0]
