@@ -43,7 +43,7 @@ def check_alike(groups: int, signal: Signal) -> None:
     if groups > 1 and not signal.alike:
         raise ValueError(
             f"{groups} groups split channels that differ (data, flattened space, branches beside each other), so that "
-            "each group has a kernel of its own and there is no common one. Put a Dense or a Conv without groups before."
+            "each group has a kernel of its own, with none for all. Put a Dense or a Conv without groups before it."
         )
 
 
