@@ -16,6 +16,21 @@ from widelimit.empirical import JacobianContraction
 from widelimit.engine import Reference
 
 everything = pytest.mark.parametrize("name", LAYERS)
+# What compiles derivatives or many networks runs for a few rows in the quick suite, for all in the slow one.
+QUICK = {
+    "conv_zeros",
+    "conv_groups",
+    "avg_pool",
+    "post_activation_residual",
+    "concatenated_space",
+    "repeat",
+    "local",
+    "transpose",
+}
+QUICK |= {"layer_norm_affine", "dropout_in_space", "resize", "embedding_pooled", "attention_softmax", "cross_attention"}
+costly = pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=() if name in QUICK else pytest.mark.slow) for name in LAYERS]
+)
 
 WIDTH = 32
 # Compiling is what these tests spend their time on; the code need not be fast.
@@ -88,7 +103,7 @@ def test_float32_at_another_width_with_a_full_mask(name):
         np.testing.assert_allclose(single, whole[:4, 4:], rtol=1e-5, atol=1e-5 * np.abs(whole).max())
 
 
-@everything
+@costly
 def test_gradients_under_jit_and_vmap(name):
     """One compiled function: its value is the plain one; its gradients are finite, also at equal and zero inputs."""
     leaves, treedef = jax.tree.flatten(LAYERS[name][0])
@@ -106,7 +121,7 @@ def test_gradients_under_jit_and_vmap(name):
     assert max(np.abs(g).max() for g in jax.tree.leaves(found)) > 0
 
 
-@everything
+@costly
 def test_mean_over_finite_networks_agrees_with_the_limit(name):
     """Outputs and NTK of many networks, with hidden positions, within standard errors and a bias O(1/n)."""
     net = LAYERS[name][0]

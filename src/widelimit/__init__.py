@@ -14,6 +14,7 @@ from .arch import Embedding as Embedding
 from .arch import Erf as Erf
 from .arch import Flatten as Flatten
 from .arch import Gaussian as Gaussian
+from .arch import Gelu as Gelu
 from .arch import GlobalAvgPool as GlobalAvgPool
 from .arch import Identity as Identity
 from .arch import LayerNorm as LayerNorm
@@ -24,8 +25,11 @@ from .arch import NTKParameterization as NTKParameterization
 from .arch import Relu as Relu
 from .arch import Sample as Sample
 from .arch import SelfAttention as SelfAttention
+from .arch import Sigmoid as Sigmoid
+from .arch import Silu as Silu
 from .arch import Sin as Sin
 from .arch import StandardParameterization as StandardParameterization
+from .arch import Tanh as Tanh
 from .arch import from_json as from_json
 from .arch import parameterize as parameterize
 from .arch import repeat as repeat
