@@ -121,6 +121,7 @@ class TwoSided(AbstractDual):
         # comes what is left out of E phi' phi' - E R' R' at equal inputs, known by Parseval, and max(rho, 0)^n.
         w1, w2 = self._jumps(power.dtype)
         z, root = (jnp.asarray(a) for a in _panels(power.dtype))
+
         def sides(q: Array) -> tuple[Array, Array]:
             u = safe_sqrt(q)[..., None] * z
             step = jnp.where(u > 0, 1, jnp.where(u < 0, 0, 0.5))
