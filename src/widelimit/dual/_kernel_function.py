@@ -115,6 +115,6 @@ class KernelFunction(AbstractDual):
 
 def _each(fn: Callable, *arrays: Array) -> Array:
     # fn of numbers, element by element.
-    arrays = jnp.broadcast_arrays(*arrays)
+    arrays = tuple(jnp.broadcast_arrays(*arrays))
     flat = jax.vmap(fn)(*(a.ravel() for a in arrays))
     return flat.reshape(arrays[0].shape)
