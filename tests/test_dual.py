@@ -142,11 +142,12 @@ def test_finite_with_finite_derivatives_at_coincidence_and_zero(name, q):
 def test_coincident_slope_is_the_second_moment_of_the_derivative(name):
     phi, smooth = DUALS[name]
     q = jnp.asarray(0.7)
-    z, w = np.polynomial.hermite_e.hermegauss(200)
+    z, step = np.linspace(-12, 12, 200000, retstep=True)
+    w = np.exp(-(z**2) / 2) * step / np.sqrt(2 * np.pi)
     derivative = jax.vmap(jax.grad(lambda u: phi.value(u)))(jnp.sqrt(q) * z)
-    by_definition = np.sum(w * derivative**2) / w.sum()
-    # At a kink the Gauss rule with nodes on both sides is exact by symmetry, so both kinds are held to the same bound.
-    assert float(phi.slope(q, q, 0 * q)) == pytest.approx(float(by_definition), rel=1e-9 if smooth else 1e-6)
+    by_definition = np.sum(w * derivative**2)
+    # At a jump of the derivative the sum has an error of the order of its step, 1e-4.
+    assert float(phi.slope(q, q, 0 * q)) == pytest.approx(float(by_definition), rel=1e-9 if smooth else 3e-4)
 
 
 @settings(deadline=None, max_examples=60)

@@ -12,6 +12,7 @@ block, so that memory is that of the kernel. The neglected terms are bounded by 
 import dataclasses
 import functools
 import math
+from typing import Any
 
 import equinox as eqx
 import jax
@@ -66,35 +67,76 @@ def square(fn: Callable) -> Callable:
     return lambda u, *p: fn(u, *p) ** 2
 
 
+@functools.lru_cache(maxsize=512)
+def by_parameter(fn: Callable, j: int) -> Callable:
+    """Return the derivative of ``fn(u, *parameters)`` in parameter ``j``."""
+
+    def slope(u: Array, *p: Array) -> Array:
+        return jax.jvp(lambda x: fn(u, *p[:j], x, *p[j + 1 :]), (p[j],), (jnp.ones_like(p[j]),))[1]
+
+    return slope
+
+
+@functools.lru_cache(maxsize=512)
+def _combined(f1: Callable, f2: Callable, sign: int) -> Callable:
+    return lambda u, *p: f1(u, *p) + sign * f2(u, *p)
+
+
+def _tangent(value: Array, parts: list[tuple[Callable[[], Array], Any]]) -> Array:
+    # The sum of derivative() * direction; derivatives along directions that are zero by structure are not computed.
+    total = jnp.zeros_like(value)
+    for part, direction in parts:
+        if not isinstance(direction, jax.custom_derivatives.SymbolicZero):
+            total = total + part() * direction
+    return total
+
+
 @functools.partial(jax.custom_jvp, nondiff_argnums=(0, 1))
 def expectation(fn: Callable, accuracy: Accuracy, p: tuple, q: Array) -> Array:
     r"""Return :math:`E\,f(\sqrt q z)`."""
     return _elementwise(_mean, (fn,), accuracy)(p, q)
 
 
-@expectation.defjvp
-def _(fn: Callable, accuracy: Accuracy, primals: tuple, tangents: tuple) -> tuple[Array, Array]:
+def _expectation_jvp(fn: Callable, accuracy: Accuracy, primals: tuple, tangents: tuple) -> tuple[Array, Array]:
     # d/dq E f(sqrt(q) z) = E f'' / 2
     (p, q), (dp, dq) = primals, tangents
-    tangent = expectation(derivative(derivative(fn)), accuracy, p, q) * dq / 2
-    return expectation(fn, accuracy, p, q), tangent + _by_parameters(_mean, (fn,), accuracy, p, dp, q)
+    parts = [(lambda: expectation(derivative(derivative(fn)), accuracy, p, q) / 2, dq)]
+    for j, d in enumerate(dp):
+        parts.append((lambda j=j: expectation(by_parameter(fn, j), accuracy, p, q), d))
+    value = expectation(fn, accuracy, p, q)
+    return value, _tangent(value, parts)
 
 
-@functools.partial(jax.custom_jvp, nondiff_argnums=(0, 1, 2))
-def product(f1: Callable, f2: Callable, accuracy: Accuracy, p: tuple, q1: Array, q2: Array, g: Array) -> Array:
+expectation.defjvp(_expectation_jvp, symbolic_zeros=True)
+
+
+@functools.partial(jax.custom_jvp, nondiff_argnums=(0, 1))
+def product(fns: tuple[Callable, Callable], accuracy: Accuracy, p: tuple, q1: Array, q2: Array, g: Array) -> Array:
     r"""Return :math:`E\,f_1(u)f_2(v)`."""
-    return _elementwise(_product, (f1, f2), accuracy)(p, q1, q2, g)
+    return _elementwise(_product, fns, accuracy)(p, q1, q2, g)
 
 
-@product.defjvp
-def _(f1: Callable, f2: Callable, accuracy: Accuracy, primals: tuple, tangents: tuple) -> tuple[Array, Array]:
+def _product_jvp(fns: tuple, accuracy: Accuracy, primals: tuple, tangents: tuple) -> tuple[Array, Array]:
     # Price: d/dq12 E f1 f2 = E f1' f2', d/dq1 = E f1'' f2 / 2, with q12 = (q1 + q2)/2 - g.
     (p, *at), (dp, dq1, dq2, dg) = primals, tangents
+    f1, f2 = fns
     d1, d2 = derivative(f1), derivative(f2)
-    mixed = product(d1, d2, accuracy, p, *at)
-    tangent = (product(derivative(d1), f2, accuracy, p, *at) + mixed) * dq1 / 2
-    tangent += (product(f1, derivative(d2), accuracy, p, *at) + mixed) * dq2 / 2 - mixed * dg
-    return product(f1, f2, accuracy, p, *at), tangent + _by_parameters(_product, (f1, f2), accuracy, p, dp, *at)
+
+    def mean(*fns: Callable) -> Array:
+        return product(fns, accuracy, p, *at)
+
+    parts = [
+        (lambda: (mean(derivative(d1), f2) + mean(d1, d2)) / 2, dq1),
+        (lambda: (mean(f1, derivative(d2)) + mean(d1, d2)) / 2, dq2),
+        (lambda: -mean(d1, d2), dg),
+    ]
+    for j, d in enumerate(dp):
+        parts.append((lambda j=j: mean(by_parameter(f1, j), f2) + mean(f1, by_parameter(f2, j)), d))
+    value = mean(f1, f2)
+    return value, _tangent(value, parts)
+
+
+product.defjvp(_product_jvp, symbolic_zeros=True)
 
 
 @functools.partial(jax.custom_jvp, nondiff_argnums=(0, 1))
@@ -103,25 +145,34 @@ def half_difference(fn: Callable, accuracy: Accuracy, p: tuple, q1: Array, q2: A
     return _elementwise(_half_difference, (fn, derivative(fn)), accuracy)(p, q1, q2, g)
 
 
-@half_difference.defjvp
-def _(fn: Callable, accuracy: Accuracy, primals: tuple, tangents: tuple) -> tuple[Array, Array]:
+def _half_difference_jvp(fn: Callable, accuracy: Accuracy, primals: tuple, tangents: tuple) -> tuple[Array, Array]:
     (p, q1, q2, g), (dp, dq1, dq2, dg) = primals, tangents
     first = derivative(fn)
     second, curvature = derivative(first), derivative(derivative(square(fn)))
-    mixed = product(first, first, accuracy, p, q1, q2, g)
-    own1 = expectation(curvature, accuracy, p, q1) / 2 - product(second, fn, accuracy, p, q1, q2, g)
-    own2 = expectation(curvature, accuracy, p, q2) / 2 - product(fn, second, accuracy, p, q1, q2, g)
-    tangent = ((own1 - mixed) * dq1 + (own2 - mixed) * dq2) / 2 + mixed * dg
+
+    def mean(*fns: Callable) -> Array:
+        return product(fns, accuracy, p, q1, q2, g)
+
+    def along(j: int) -> Array:
+        # E (f(u) - f(v))(d(u) - d(v)) for d = df/dp_j, from the squares of f + d and f - d
+        both = [half_difference(_combined(fn, by_parameter(fn, j), s), accuracy, p, q1, q2, g) for s in (1, -1)]
+        return (both[0] - both[1]) / 2
+
+    def by_variance(q: Array, *fns: Callable) -> Array:
+        return (expectation(curvature, accuracy, p, q) / 2 - mean(*fns) - mean(first, first)) / 2
+
+    parts = [
+        (lambda: by_variance(q1, second, fn), dq1),
+        (lambda: by_variance(q2, fn, second), dq2),
+        (lambda: mean(first, first), dg),
+    ]
+    for j, d in enumerate(dp):
+        parts.append((lambda j=j: along(j), d))
     value = half_difference(fn, accuracy, p, q1, q2, g)
-    return value, tangent + _by_parameters(_half_difference, (fn, first), accuracy, p, dp, q1, q2, g)
+    return value, _tangent(value, parts)
 
 
-def _by_parameters(sums: Callable, fns: tuple, accuracy: Accuracy, p: tuple, dp: tuple, *at: Array) -> Array:
-    # The derivative along the parameters of the activation, through every term.
-    if not p:
-        return jnp.zeros((), at[-1].dtype)
-    fixed = functools.partial(sums, fns, accuracy, True)
-    return jax.jvp(lambda p: fixed(p, *_equal_ranks(at)), (p,), (dp,))[1]
+half_difference.defjvp(_half_difference_jvp, symbolic_zeros=True)
 
 
 def _equal_ranks(arrays: tuple) -> tuple[Array, ...]:
@@ -134,7 +185,7 @@ def _elementwise(sums: Callable, fns: tuple, accuracy: Accuracy) -> Callable:
     # Under vmap, one call on arrays of one rank more: coefficients stay one per variance, the loop one for all.
     @jax.custom_batching.custom_vmap
     def op(p: tuple, *at: Array) -> Array:
-        return sums(fns, accuracy, False, p, *at)
+        return sums(fns, accuracy, p, *at)
 
     @op.def_vmap
     def _(size: int, batched: list, p: tuple, *at: Array) -> tuple[Array, bool]:
@@ -173,11 +224,12 @@ def _on_grid(fn: Callable, nodes: int, p: tuple, q: Array) -> Array:
 
 
 def _grid_error(fn: Callable, nodes: int, p: tuple, q: Array) -> Array:
-    # The relative error of E f^2 on every other node and beyond the ends. That of the whole grid is its square.
+    # The relative error of E f^2 on every other node and beyond the ends. That of the whole grid is its square. Values
+    # near the rounding of a function of order one are not looked at: f'' is one at small variances.
     squares = _on_grid(fn, nodes, p, q) ** 2
     total = jnp.sum(squares, -1)
     error = abs(total - 2 * jnp.sum(squares[..., ::2], -1)) + (squares[..., 0] + squares[..., -1]) * nodes
-    return jnp.max(_relative(error, total))
+    return jnp.max(error / (total + (1e4 * float(jnp.finfo(total.dtype).eps)) ** 2))
 
 
 def _relative(part: Array, total: Array) -> Array:
@@ -193,9 +245,10 @@ def _on_a_fine_grid(fns: list, accuracy: Accuracy, p: tuple, qs: list, run: Call
 
     def finest() -> tuple[Array, Array]:
         out, rest = run(GRIDS[-1])
-        return out, jnp.maximum(rest, error(GRIDS[-1]))
+        return out, jnp.where(error(GRIDS[-1]) <= limit**0.7, rest, jnp.inf)
 
-    index = sum(jnp.where(error(nodes) <= limit, 0, 1) for nodes in GRIDS[:-1])
+    enough = limit**0.7
+    index = sum(jnp.where(error(nodes) <= enough, 0, 1) for nodes in GRIDS[:-1])
     out, rest = jax.lax.switch(index, [*(functools.partial(run, nodes) for nodes in GRIDS[:-1]), finest])
     return eqx.error_if(
         out,
@@ -206,14 +259,14 @@ def _on_a_fine_grid(fns: list, accuracy: Accuracy, p: tuple, qs: list, run: Call
     )
 
 
-def _mean(fns: tuple, accuracy: Accuracy, fixed: bool, p: tuple, q: Array) -> Array:
+def _mean(fns: tuple, accuracy: Accuracy, p: tuple, q: Array) -> Array:
     def run(nodes: int) -> tuple[Array, Array]:
         return _on_grid(fns[0], nodes, p, q) @ _grid(nodes, q.dtype)[1], jnp.zeros((), q.dtype)
 
-    return run(GRIDS[-1])[0] if fixed else _on_a_fine_grid([fns[0]], accuracy, p, [q], run)
+    return _on_a_fine_grid([fns[0]], accuracy, p, [q], run)
 
 
-def _product(fns: tuple, accuracy: Accuracy, fixed: bool, p: tuple, q1: Array, q2: Array, g: Array) -> Array:
+def _product(fns: tuple, accuracy: Accuracy, p: tuple, q1: Array, q2: Array, g: Array) -> Array:
     _, h = haversine(q1, q2, g)
 
     def term(k: Array, c1: Array, c2: Array, power: Array) -> tuple[Array, Array]:  # noqa: ARG001
@@ -222,12 +275,12 @@ def _product(fns: tuple, accuracy: Accuracy, fixed: bool, p: tuple, q1: Array, q
     def run(nodes: int) -> tuple[Array, Array]:
         sides = [_on_grid(fn, nodes, p, q) for fn, q in zip(fns, (q1, q2), strict=True)]
         # Cauchy and Schwarz: the terms left out of f1 f2 are below the root of those left out of f1^2 and of f2^2.
-        return _sum(term, accuracy, fixed, sides, jnp.ones_like(h), lambda r1, r2: jnp.sqrt(r1 * r2))
+        return _sum(term, accuracy, sides, jnp.ones_like(h), lambda r1, r2: jnp.sqrt(r1 * r2))
 
-    return run(GRIDS[-1])[0] if fixed else _on_a_fine_grid(list(fns), accuracy, p, [q1, q2], run)
+    return _on_a_fine_grid(list(fns), accuracy, p, [q1, q2], run)
 
 
-def _half_difference(fns: tuple, accuracy: Accuracy, fixed: bool, p: tuple, q1: Array, q2: Array, g: Array) -> Array:
+def _half_difference(fns: tuple, accuracy: Accuracy, p: tuple, q1: Array, q2: Array, g: Array) -> Array:
     # The coefficients of f are those of f', c_(k+1)(f) = sqrt(q / (k + 1)) c_k(f'), which keep their digits at small
     # variances; d_k = 1 - rho^(k+1) follows from h = 1 - rho by d_k = h + rho d_(k-1).
     fn, first = fns
@@ -241,16 +294,14 @@ def _half_difference(fns: tuple, accuracy: Accuracy, fixed: bool, p: tuple, q1: 
     def run(nodes: int) -> tuple[Array, Array]:
         _, root = _grid(nodes, q1.dtype)
         means = [(_on_grid(fn, nodes, p, q) - fn(jnp.zeros_like(q), *p)[..., None] * root) @ root for q in (q1, q2)]
-        total, rest = _sum(term, accuracy, fixed, [_on_grid(first, nodes, p, q) for q in (q1, q2)], h, jnp.maximum)
+        total, rest = _sum(term, accuracy, [_on_grid(first, nodes, p, q) for q in (q1, q2)], h, jnp.maximum)
         return total + (means[0] - means[1]) ** 2 / 2, rest
 
-    return run(GRIDS[-1])[0] if fixed else _on_a_fine_grid([first, first], accuracy, p, [q1, q2], run)
+    return _on_a_fine_grid([first, first], accuracy, p, [q1, q2], run)
 
 
-def _sum(
-    term: Callable, accuracy: Accuracy, fixed: bool, sides: list, power: Array, joint: Callable
-) -> tuple[Array, Array]:
-    # Sum term(k, c1_k, c2_k, power_k) until the joint relative remainder is below the tolerance, or over all terms.
+def _sum(term: Callable, accuracy: Accuracy, sides: list, power: Array, joint: Callable) -> tuple[Array, Array]:
+    # Sum term(k, c1_k, c2_k, power_k) until the joint relative remainder is below the tolerance, or all terms are in.
     dtype, nodes = power.dtype, sides[0].shape[-1]
     z, root = (jnp.asarray(a) for a in _grid(nodes, dtype))
     norms = [jnp.sum(side**2, -1) for side in sides]
@@ -283,8 +334,5 @@ def _sum(
     shape = jnp.broadcast_shapes(power.shape, norms[0].shape, norms[1].shape)
     power = jnp.broadcast_to(power, shape)
     state = (jnp.zeros((), jnp.int32), jnp.zeros_like(root), root, power, jnp.zeros(shape, dtype), tuple(norms))
-    if fixed:
-        state, _ = jax.lax.scan(lambda state, _: (jax.checkpoint(block)(state), None), state, None, blocks)
-    else:
-        state = jax.lax.while_loop(goes_on, block, state)
+    state = jax.lax.while_loop(goes_on, block, state)
     return state[4], remainder(state[5])

@@ -52,7 +52,10 @@ def between(low: Array, width: Array) -> Array:
     near = abs(width) < 0.5
     small = jnp.where(near, width, 0)
     rule = small * sum(w * density(low + x * small) for x, w in _SHORT)
-    return jnp.where(near, rule, half_erf(low + width) - half_erf(low))
+    high = low + width
+    # On one side of zero from the tails, which keep their digits far out.
+    aside = jnp.sign(low) * (tail(abs(low)) - tail(abs(high)))
+    return jnp.where(near, rule, jnp.where(low * high > 0, aside, half_erf(high) - half_erf(low)))
 
 
 def owen(h: Array, a: Array, reach: Array) -> Array:

@@ -77,7 +77,7 @@ class Series(AbstractDual):
         """Return the expected product of the derivatives."""
         first = _mehler.derivative(self.fn)
         q1, q2, g = (jnp.asarray(a) for a in (q1, q2, g))
-        return _mehler.product(first, first, self._accuracy(), self._leaves(g), q1, q2, g)
+        return _mehler.product((first, first), self._accuracy(), self._leaves(g), q1, q2, g)
 
     def _accuracy(self) -> _mehler.Accuracy:
         return _mehler.Accuracy(self.terms, self.tolerance, getattr(self.fn, "__name__", repr(self.fn)))
