@@ -1,4 +1,4 @@
-"""Layers of neural-tangents on space: constants, indices, images, graphs, against JAX's own functions on the outputs."""
+"""Layers of neural-tangents on space: constants, indices, images and graphs, against JAX on their outputs."""
 
 import jax
 import jax.numpy as jnp

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from typing import Any
 
 import jax.numpy as jnp
@@ -10,8 +11,9 @@ import numpy as np
 from ... import arch
 from ..._typing import Array, Shape
 from ._axes import Axes, axes
+from ._functions import layer
 from ._kernel_axes import full_index
-from ._layer import Layer
+from ._layer import Layer, record_of
 from ._stax_core import plain
 from ._stax_linear import fixed
 
@@ -187,7 +189,9 @@ def DotGeneral(
         batch, channel = (before + remaining.index(a) for a in (where.batch, where.channel))
         return Axes(batch, channel, len(with_x) + len(remaining) + free)
 
-    return plain("DotGeneral", native, flow, first)
+    # The native form is two layers in series: their parameters are two, both empty.
+    record = record_of(plain("DotGeneral", native, flow, first), "DotGeneral")
+    return layer(dataclasses.replace(record, unpack=lambda _: ({}, {})))
 
 
 def unmask_fn(fn: Any) -> Any:
