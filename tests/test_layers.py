@@ -16,7 +16,7 @@ from widelimit.empirical import JacobianContraction
 from widelimit.engine import Reference
 
 everything = pytest.mark.parametrize("name", LAYERS)
-# What compiles derivatives or many networks runs for a few rows in the quick suite, for all in the slow one.
+# What compiles a kernel runs for a few rows in the quick suite, for all in the slow one.
 QUICK = {"conv_zeros", "conv_groups", "avg_pool", "post_activation_residual", "concatenated_space", "repeat", "local"}
 QUICK |= {"transpose", "layer_norm_affine", "dropout_in_space", "resize", "embedding_pooled", "attention_softmax"}
 costly = pytest.mark.parametrize(
@@ -71,7 +71,7 @@ def test_json_round_trip(name):
     assert arch.from_json(arch.to_json(net)) == net
 
 
-@everything
+@costly
 def test_symmetric_positive_and_diagonal(name):
     for whole, diagonal in zip(*exact(name), strict=True):
         largest = np.abs(whole).max()
@@ -81,7 +81,7 @@ def test_symmetric_positive_and_diagonal(name):
         assert values[0] >= -1e-12 * values[-1]
 
 
-@everything
+@costly
 def test_float32_at_another_width_with_a_full_mask(name):
     """What must not matter: the precision of the gap form, the width, a mask that hides nothing."""
     net = LAYERS[name][0]
