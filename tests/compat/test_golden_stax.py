@@ -26,7 +26,7 @@ def parameters():
         yield pytest.param(case, id=case["name"], marks=() if quick else pytest.mark.slow)
 
 
-@pytest.mark.parametrize("case", parameters())
+@pytest.mark.parametrize("case", list(parameters()))
 def test_networks_agree_with_the_golden_arrays(case, x64):
     # The expression comes from a file of this repository.
     _, _, kernel_fn = eval(case["net"], {"__builtins__": {}, "stax": stax})
