@@ -6,7 +6,7 @@ import jax
 import jax.numpy as jnp
 
 from .._typing import PyTree
-from ..arch import AbstractLayer, Pair, Space, input_pair, is_sample
+from ..arch import AbstractLayer, Pair, Space, as_samples, input_pair, is_sample
 
 _OF_X = ("xx", "gap_x", "mean_x", "mask_x", "graph_x")
 _OF_Y = ("yy", "gap_y", "mean_y", "mask_y", "graph_y")
@@ -31,12 +31,12 @@ def moments(net: AbstractLayer, x1: PyTree, x2: PyTree, space: Space = Space.FUL
     net
         A layer or network, of one output or several.
     x1, x2
-        Batches of samples, or tuples of them.
+        Batches: arrays, samples, or tuples of them.
     space
         Which pairs of positions of the output are wanted.
     """
     needed = net.spatial_needed(space)
-    return advance(net, _pairs(x1, x2, needed))
+    return advance(net, _pairs(as_samples(x1), as_samples(x2), needed))
 
 
 def advance(net: AbstractLayer, pairs: Any) -> Any:

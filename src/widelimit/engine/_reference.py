@@ -6,7 +6,7 @@ import jax
 import jax.numpy as jnp
 
 from .._typing import PyTree
-from ..arch import AbstractLayer, Pair, Space
+from ..arch import AbstractLayer, Pair, Space, as_samples
 from ._base import AbstractEngine, Block
 from ._moments import start
 
@@ -19,7 +19,7 @@ class Reference(AbstractEngine):
 
     def block(self, net: AbstractLayer, x1: PyTree, x2: PyTree) -> Block:
         """Return NNGP and NTK, each of shape (n1, n2)."""
-        net = jax.tree.map(jnp.asarray, net)
+        net, x1, x2 = jax.tree.map(jnp.asarray, net), as_samples(x1), as_samples(x2)
         space = net.spatial_needed(Space.DIAGONAL)
 
         def row(x: PyTree) -> Block:
@@ -29,7 +29,7 @@ class Reference(AbstractEngine):
 
     def diagonal(self, net: AbstractLayer, x: PyTree) -> Block:
         """Return NNGP and NTK of each input with itself, each of shape (n,)."""
-        net = jax.tree.map(jnp.asarray, net)
+        net, x = jax.tree.map(jnp.asarray, net), as_samples(x)
         space = net.spatial_needed(Space.DIAGONAL)
         return jax.vmap(lambda x: _read(net.propagate(start(x, x, space))))(x)
 
