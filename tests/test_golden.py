@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 import widelimit as wl
+from widelimit import arch
 
 ORACLES = pathlib.Path(__file__).parent / "oracles"
 ARRAYS = np.load(ORACLES / "infinite.npz")
@@ -25,35 +26,19 @@ ACTIVATIONS = {
     "Cos": wl.Cos,
     "Gaussian": wl.Gaussian,
     "Identity": wl.Identity,
-    "Rbf": lambda gamma=1.0: wl.Sin(2**0.5, (2 * gamma) ** 0.5, np.pi / 4),
-    "Sigmoid_like": lambda: wl.Erf(0.5, 1 / 2.4020563531719796, 0.5),
-}
-# The rest of its vocabulary that any quadrature covers; held to the quadrature's accuracy.
-QUADRATURE = {
-    "Gelu": lambda u: u * (1 + _erf(u / 2**0.5)) / 2,
-    "Gabor": lambda u: _exp(-(u**2)) * _sin(u),
-    "Polynomial": lambda u, c: sum(a * u**k for k, a in enumerate(c)),
-    "Monomial": lambda u, d: u**d,
+    "Rbf": arch.Rbf,
+    "Sigmoid_like": arch.SigmoidLike,
+    "Gelu": arch.Gelu,
+    "Gabor": arch.Gabor,
+    "Polynomial": lambda coef: arch.Polynomial(*coef),
+    "Monomial": arch.Monomial,
+    "Exp": arch.Exp,
+    "Sign": arch.Sign,
+    "Hermite": arch.Hermite,
+    "RectifiedMonomial": arch.RectifiedMonomial,
+    "ExpNormalized": arch.ExpNormalized,
 }
 KINKED = {"Relu", "LeakyRelu", "Abs", "ABRelu"}
-
-
-def _erf(u):
-    import jax
-
-    return jax.scipy.special.erf(u)
-
-
-def _exp(u):
-    import jax.numpy as jnp
-
-    return jnp.exp(u)
-
-
-def _sin(u):
-    import jax.numpy as jnp
-
-    return jnp.sin(u)
 
 
 def _value(node):
@@ -82,9 +67,7 @@ def build(node):
             else wl.NTKParameterization()
         )
         return wl.Dense(*args, parameterization=kind)
-    if name in ACTIVATIONS:
-        return ACTIVATIONS[name](*args)
-    return wl.Elementwise(lambda u, f=QUADRATURE[name], a=tuple(args): f(u, *a))
+    return ACTIVATIONS[name](*args)
 
 
 def names_in(expression):
