@@ -159,26 +159,9 @@ def DotGeneral(
 
     def native(where: Axes) -> arch.AbstractLayer:
         refuse(where)
-        space = [a for a in range(where.ndim) if a not in (where.batch, where.channel)]
         if of_x:
-            free = [a for a in range(other.ndim) if a not in of_other]
-            chosen = sorted((where.spatial(a), o) for a, o in zip(of_x, of_other, strict=True))
-            matrix = jnp.transpose(other, (*free, *[o for _, o in chosen]))
-            spots = tuple(a for a, _ in chosen)
-            kept = [a for a in range(len(space)) if a not in spots]
-            at = sum(k < spots[0] for k in kept)
-            names = [f"x{k}" for k in kept[:at]] + [f"o{i}" for i in range(len(free))] + [f"x{k}" for k in kept[at:]]
-            new, old = [f"o{i}" for i in range(len(free))], [f"x{k}" for k in kept]
-            wanted = new + old if left else old + new
-            return arch.serial(arch.LinearMap(matrix, spots), arch.Transpose(tuple(names.index(n) for n in wanted)))
-        order = sorted(range(len(with_x)), key=lambda i: with_x[i])
-        factors = jnp.transpose(other, [with_other[i] for i in order])
-        shape = [1] * len(space)
-        for size, i in zip(factors.shape, order, strict=True):
-            shape[where.spatial(with_x[i])] = size
-        first_axes = [where.spatial(a) for a in with_x]
-        moved = (*first_axes, *[a for a in range(len(space)) if a not in first_axes])
-        return arch.serial(arch.Scale(np.asarray(factors).reshape(shape)), arch.Transpose(moved))
+            return _contraction(other, (of_x, of_other), left, where)
+        return _factors(other, (with_x, with_other), where)
 
     def flow(where: Axes) -> Axes:
         check(where)
@@ -192,6 +175,32 @@ def DotGeneral(
     # The native form is two layers in series: their parameters are two, both empty.
     record = record_of(plain("DotGeneral", native, flow, first), "DotGeneral")
     return layer(dataclasses.replace(record, unpack=lambda _: ({}, {})))
+
+
+def _contraction(other: Array, sums: tuple, left: bool, where: Axes) -> arch.AbstractLayer:
+    # A sum over axes of space; the axes of the constant that are left stand first or last.
+    free = [a for a in range(other.ndim) if a not in sums[1]]
+    chosen = sorted((where.spatial(a), o) for a, o in zip(*sums, strict=True))
+    matrix = jnp.transpose(other, (*free, *[o for _, o in chosen]))
+    spots = tuple(a for a, _ in chosen)
+    kept = [a for a in range(where.ndim - 2) if a not in spots]
+    at = sum(k < spots[0] for k in kept)
+    new, old = [f"o{i}" for i in range(len(free))], [f"x{k}" for k in kept]
+    names, wanted = [*old[:at], *new, *old[at:]], new + old if left else old + new
+    return arch.serial(arch.LinearMap(matrix, spots), arch.Transpose(tuple(names.index(n) for n in wanted)))
+
+
+def _factors(other: Array, shared: tuple, where: Axes) -> arch.AbstractLayer:
+    # One factor per position of some axes of space, which come first afterwards.
+    with_x, with_other = shared
+    order = sorted(range(len(with_x)), key=lambda i: with_x[i])
+    factors = jnp.transpose(other, [with_other[i] for i in order])
+    shape = [1] * (where.ndim - 2)
+    for size, i in zip(factors.shape, order, strict=True):
+        shape[where.spatial(with_x[i])] = size
+    first_axes = [where.spatial(a) for a in with_x]
+    moved = (*first_axes, *[a for a in range(where.ndim - 2) if a not in first_axes])
+    return arch.serial(arch.Scale(np.asarray(factors).reshape(shape)), arch.Transpose(moved))
 
 
 def unmask_fn(fn: Any) -> Any:
