@@ -5,7 +5,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 WORKERS ?= 2
 
-.PHONY: lab race test check clean
+.PHONY: lab race test slow check clean
 
 lab: $(VENV)/.installed-run  ## Install, start the lab, and open it in the browser (or print its address)
 	$(BIN)/widelimit lab
@@ -13,8 +13,11 @@ lab: $(VENV)/.installed-run  ## Install, start the lab, and open it in the brows
 race: $(VENV)/.installed-run  ## Install, and run the main job on real data
 	$(BIN)/widelimit race --data digits --depth 2 --widths 32,128,512,2048 --seeds 5 --out race-digits
 
-test: $(VENV)/.installed-dev  ## Install, and run the whole test suite
-	$(BIN)/python -m pytest -n $(WORKERS)
+test: $(VENV)/.installed-dev  ## Install, and run the test suite
+	$(BIN)/python -m pytest -n $(WORKERS) -m "not slow"
+
+slow: $(VENV)/.installed-dev  ## The tests that are left out by `make test` because each takes long
+	$(BIN)/python -m pytest -n $(WORKERS) -m slow
 
 check: $(VENV)/.installed-dev  ## Linters and type checker
 	$(BIN)/ruff check .

@@ -22,8 +22,8 @@ LAYERS = [
 FORBIDDEN = {("empirical", "arch"), ("empirical", "dual"), ("empirical", "engine")}
 MOST_LINES, MOST_BODY, MOST_PARAMETERS, MOST_NAMES = 600, 60, 6, 60
 PRIVATE = re.compile(r"^(jax\._src|jax\.interpreters|jaxlib|equinox\.internal|equinox\._)")
-# Options of the command line are parameters of a function: typer reads them there.
-PARAMETERS_EXEMPT = {"cli"}
+# Options of the command line are parameters of a function: typer reads them there. Signatures in compat are of others.
+PARAMETERS_EXEMPT = {"cli", "compat"}
 
 
 def layer(path):

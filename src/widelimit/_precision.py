@@ -28,8 +28,8 @@ ARRAYS = (jax.Array, np.ndarray, np.generic)
 
 def result_dtype(*arrays: Any) -> np.dtype:
     """Return the floating dtype of a result computed from ``arrays`` (rule 1 above)."""
-    kinds = {np.dtype(a.dtype) if isinstance(a, ARRAYS) else np.asarray(a).dtype for a in arrays}
-    floating = [k for k in kinds if jnp.issubdtype(k, jnp.floating)]
+    kinds = {a.dtype if isinstance(a, ARRAYS) else np.asarray(a).dtype for a in arrays}
+    floating = [np.dtype(k) for k in kinds if jnp.issubdtype(k, jnp.floating)]
     if not floating:
         return np.dtype(jax.dtypes.canonicalize_dtype(np.float64))
     dtype = floating[0]
@@ -77,7 +77,9 @@ def evaluate(fn: Callable, *args: PyTree, compute: np.dtype, result: np.dtype | 
 def _run(fn: Callable, args: PyTree, compute: np.dtype, result: np.dtype | None) -> PyTree:
     # A check inside compiled code (an inaccurate quadrature) surfaces as a ValueError of one sentence.
     try:
-        return jax.block_until_ready(_cast(fn(*_cast(args, compute)), result))
+        # The library relies on NumPy's broadcasting, which a user may have forbidden in code of their own.
+        with jax.numpy_rank_promotion("allow"):
+            return jax.block_until_ready(_cast(fn(*_cast(args, compute)), result))
     except (eqx.EquinoxRuntimeError, jax.errors.JaxRuntimeError) as error:
         sentence = str(error).partition("EquinoxRuntimeError: ")[2].partition("\n")[0]
         if not sentence:

@@ -1,6 +1,7 @@
 """Write the pictures of the documentation: ``python tests/lab/screenshots.py`` (not a test)."""
 
 import pathlib
+import re
 import sys
 
 sys.path.insert(0, str(pathlib.Path(__file__).parent))
@@ -33,7 +34,8 @@ def demo(browser, address, name, key, options):
     page.locator("[data-part=demo][data-attached]").wait_for()
     page.locator(f"[data-preset='{key}']").first.click()
     page.wait_for_timeout(9000)
-    page.locator(".demo-picture").evaluate("e => scrollTo(0, e.getBoundingClientRect().top + scrollY - 170)")
+    top = ".demo-views" if page.viewport_size["width"] < 480 else ".demo-stage"
+    page.locator(top).evaluate("e => scrollTo(0, e.getBoundingClientRect().top + scrollY - 16)")
     page.wait_for_timeout(700)
     page.screenshot(path=FOLDER / f"{name}.png")
     context.close()
@@ -46,7 +48,7 @@ def part(browser, address, name, anchor, checks):
     page.locator(f"#{anchor}").scroll_into_view_if_needed()
     if checks:
         page.get_by_role("button", name="Check all").click()
-        expect(page.locator(".check-all")).to_contain_text(" passed.", timeout=3 * SLOW)
+        expect(page.locator(".check-all")).to_contain_text(re.compile(r"(\d+) of \1 passed"), timeout=6 * SLOW)
         page.get_by_role("heading", name="Witnesses").scroll_into_view_if_needed()
         page.get_by_role("heading", name="Witnesses").evaluate("e => e.scrollIntoView()")
         page.wait_for_timeout(300)

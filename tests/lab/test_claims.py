@@ -1,13 +1,16 @@
 """The claim review as the server writes it: it reads without scripts, and a changed witness asks for a new review."""
 
+import dataclasses
 import re
 
 import msgspec
 import pytest
 
-from widelimit.lab import _content, _page
+from widelimit.lab import _content, _page, record
 from widelimit.lab.parts import PARTS
 from widelimit.recipes import witnesses
+from widelimit.recipes.exhibits import ensemble_band
+from widelimit.recipes.live import LiveConfig
 
 (PART,) = (part for part in PARTS if part.key == "review")
 
@@ -88,3 +91,79 @@ def test_a_witness_that_is_not_listed_is_refused(review):
     fewer["evidence"] = [one for one in msgspec.to_builtins(review)["evidence"] if not one["counter"]]
     with pytest.raises(msgspec.ValidationError, match="not listed"):
         msgspec.convert(fewer, PART.record)
+
+
+def test_all_that_is_listed_was_reviewed_as_it_stands(review):
+    assert [evidence.name for evidence in review.evidence if not evidence.stands] == []
+
+
+@pytest.fixture
+def changed(tmp_path, monkeypatch, review):
+    """A review whose witness eq_ntk has changed since."""
+    file = tmp_path / "review.toml"
+    old = next(evidence.hash for evidence in review.evidence if evidence.name == "eq_ntk")
+    text = record.REVIEW.read_text(encoding="utf-8")
+    file.write_text(text.replace(old, "0123456789abcdef"), encoding="utf-8")
+    monkeypatch.setattr(record, "REVIEW", file)
+    return file, text
+
+
+def test_reviewing_shows_claim_and_witness_and_writes_nothing(changed, capsys):
+    file, text = changed
+    before = file.read_text(encoding="utf-8")
+    assert record.main(["--review"]) == 0
+    said = capsys.readouterr().out
+    for words in ("eq_ntk: The kernel is an inner product", "a network trains as kernel regression", "passed"):
+        assert words in said
+    assert "eq_loss" not in said
+    assert file.read_text(encoding="utf-8") == before != text
+
+
+def test_an_approved_witness_that_passes_stands_again(changed):
+    file, text = changed
+    assert record.main(["--review", "eq_ntk", "--approve"]) == 0
+    assert file.read_text(encoding="utf-8") == text
+
+
+def test_a_witness_that_fails_is_not_approved(changed, monkeypatch, capsys):
+    file, _ = changed
+    before, real = file.read_text(encoding="utf-8"), witnesses.run
+    monkeypatch.setattr(witnesses, "run", lambda name: dataclasses.replace(real(name), passed=False))
+    assert record.main(["--review", "eq_ntk", "--approve"]) == 1
+    assert "FAILED: the hash stays as it is" in capsys.readouterr().out
+    assert file.read_text(encoding="utf-8") == before
+
+
+def test_an_unknown_witness_and_an_approval_without_review_are_refused(capsys):
+    with pytest.raises(ValueError, match="there is no witness 'eq_nothing' in the review; expected some of eq_ntk"):
+        record.main(["--review", "eq_nothing"])
+    with pytest.raises(SystemExit):
+        record.main(["--approve"])
+    assert "--approve belongs to --review" in capsys.readouterr().err
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("at", "width"), list(enumerate((512, 2048, 8192))))
+def test_what_is_said_of_the_band_is_what_trained_networks_do(at, width):
+    band = _content.load(next(part for part in PARTS if part.key == "demo")).band
+    said = re.search(
+        r"after (\d+) steps of size ([\d.]+), (\d+) networks .* have (.*) of their outputs within it at widths (.*), "
+        r"where the limit has 95 %, and a spread of (.*) times that of the limit",
+        band,
+    )
+    inside, widths, spread = (re.findall(r"[\d.]*\d", said[group]) for group in (4, 5, 6))
+    assert widths[at] == str(width)
+    demo = LiveConfig()
+    config = ensemble_band.Config(
+        width=width,
+        networks=int(said[3]),
+        points=demo.points,
+        steps=int(said[1]),
+        step=float(said[2]),
+        weight_std=demo.weight_std,
+        bias_std=demo.bias_std,
+    )
+    assert config.step == demo.step
+    found = {number.key: number.value for number in ensemble_band.run(config).numbers}
+    assert found["inside"] == pytest.approx(float(inside[at]) / 100, abs=0.02)
+    assert found["spread"] == pytest.approx(float(spread[at]), abs=0.06)

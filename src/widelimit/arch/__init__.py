@@ -1,5 +1,6 @@
 """Architectures as data: layers, composition, parameterizations, JSON."""
 
+from . import _plainly as plainly  # noqa: F401
 from ._abc import ABC as ABC
 from ._abc import MeanField as MeanField
 from ._abc import MuP as MuP
@@ -39,6 +40,9 @@ from ._activations import Snake as Snake
 from ._activations import Softplus as Softplus
 from ._activations import Swish as Swish
 from ._activations import Tanh as Tanh
+from ._aggregate import Aggregate as Aggregate
+from ._attention import CrossAttention as CrossAttention
+from ._attention import SelfAttention as SelfAttention
 from ._base import AbstractLayer as AbstractLayer
 from ._branches import Concatenate as Concatenate
 from ._branches import FanOut as FanOut
@@ -51,14 +55,33 @@ from ._compose import Serial as Serial
 from ._compose import residual as residual
 from ._compose import serial as serial
 from ._conv import Conv as Conv
+from ._conv_transpose import ConvTranspose as ConvTranspose
 from ._dense import Dense as Dense
+from ._describe import Description as Description
+from ._describe import describe as describe
+from ._dropout import Dropout as Dropout
+from ._embedding import Embedding as Embedding
 from ._exponents import Exponents as Exponents
 from ._exponents import feature_exponent as feature_exponent
 from ._flatten import Flatten as Flatten
+from ._graph import Edges as Edges
+from ._index import Index as Index
+from ._index import Slice as Slice
 from ._json import from_json as from_json
 from ._json import to_json as to_json
 from ._kernel_limit import check_kernel_limit as check_kernel_limit
 from ._kernel_limit import check_start as check_start
+from ._linear import mix as mix
+from ._local import LocallyConnected as LocallyConnected
+from ._maps import LinearMap as LinearMap
+from ._maps import Scale as Scale
+from ._mechanism import AbsMechanism as AbsMechanism
+from ._mechanism import AbstractMechanism as AbstractMechanism
+from ._mechanism import IdentityMechanism as IdentityMechanism
+from ._mechanism import ReluMechanism as ReluMechanism
+from ._mechanism import Softmax as Softmax
+from ._norm import LayerNorm as LayerNorm
+from ._overflow import explain_overflow as explain_overflow
 from ._pair import Pair as Pair
 from ._pair import input_pair as input_pair
 from ._parameterization import AbstractParameterization as AbstractParameterization
@@ -70,10 +93,18 @@ from ._pool import AvgPool as AvgPool
 from ._pool import GlobalAvgPool as GlobalAvgPool
 from ._pool import GlobalSumPool as GlobalSumPool
 from ._pool import SumPool as SumPool
+from ._positions import ConcatPositions as ConcatPositions
+from ._positions import Decay as Decay
+from ._positions import Independent as Independent
+from ._positions import SumPositions as SumPositions
+from ._rates import Rate as Rate
 from ._rates import frozen as frozen
 from ._rates import with_learning_rate as with_learning_rate
 from ._repeat import Repeat as Repeat
 from ._repeat import repeat as repeat
+from ._resize import Linear as Linear
+from ._resize import Nearest as Nearest
+from ._resize import Resize as Resize
 from ._roles import parameterizations as parameterizations
 from ._roles import parameterize as parameterize
 from ._sample import Sample as Sample
@@ -82,11 +113,15 @@ from ._sample import batch as batch
 from ._sample import cleared as cleared
 from ._sample import example_shape as example_shape
 from ._sample import is_sample as is_sample
+from ._scaling import LinearScaling as LinearScaling
+from ._scaling import SqrtScaling as SqrtScaling
 from ._signal import DATA as DATA
 from ._signal import Gaussianity as Gaussianity
 from ._signal import Signal as Signal
 from ._space import Space as Space
+from ._tokens import check_vocabulary as check_vocabulary
 from ._tokens import input_signal as input_signal
+from ._transpose import Transpose as Transpose
 from ._window import Circular as Circular
 from ._window import Valid as Valid
 from ._window import Zeros as Zeros

@@ -68,7 +68,7 @@ class ABC(AbstractParameterization):
         a, b, _ = self._bias_exponents()
         return jnp.asarray(float(fan_out) ** -a), jnp.asarray(bias_std) * float(fan_out) ** -b
 
-    def rates(self, fan_in: int, fan_out: int) -> tuple[float, float]:
+    def rates(self, fan_in: int, fan_out: int) -> tuple[Scalar, Scalar]:
         """Return the factors of the learning rate of (weights, biases)."""
         weight, bias = self._weight_exponents()[2], self._bias_exponents()[2]
         return self._width(fan_in, fan_out) ** -weight, float(fan_out) ** -bias

@@ -99,7 +99,7 @@ def Cos(a: Scalar = 1.0, b: Scalar = 1.0, c: Scalar = 0.0) -> Activation:
 
 
 def Gaussian(a: Scalar = 1.0, b: Scalar = -1.0) -> Activation:
-    r"""Return the layer :math:`a\,e^{bu^2}` with :math:`b < 0`."""
+    r"""Return the layer :math:`a\,e^{bu^2}`."""
     return Activation(dual.Gaussian(a, b))
 
 

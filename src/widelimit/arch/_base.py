@@ -1,18 +1,21 @@
 """The contract of a layer: one object for the finite network and for its limit."""
 
 import abc
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import equinox as eqx
 import jax
 import jax.numpy as jnp
 
 from .. import _check
-from .._typing import Array, Key, Params, PyTree, Shape
+from .._typing import Key, Params, PyTree, Shape
 from ._pair import Pair
 from ._sample import Sample, as_samples, batch, cleared, example_shape, is_sample
 from ._signal import Signal
 from ._space import Space
+
+if TYPE_CHECKING:
+    from ._describe import Description
 
 
 class AbstractLayer(eqx.Module):
@@ -81,6 +84,20 @@ class AbstractLayer(eqx.Module):
         """Return the network with every hidden layer ``width`` wide; readout and infinite limit stay the same."""
         _check.positive_int(width, "width")
         return self.resized(width, 1.0, readout=True)[0]
+
+    def describe(self, shape: Any, width: int | None = None) -> "Description":
+        """Return a table of layers, output shapes, parameters, space, and the cost of one kernel entry.
+
+        Parameters
+        ----------
+        shape
+            Of one example, ``x.shape[1:]``; a tuple of them for several inputs.
+        width
+            Of the hidden layers; None as they are.
+        """
+        from ._describe import describe
+
+        return describe(self, shape, width)
 
     def __call__(self, params: Params, x: Any) -> Any:
         r"""Return the output for one example of shape (\*input_shape), an array, a `Sample` or a tuple of them."""

@@ -18,7 +18,7 @@ from ._base import AbstractLayer
 from ._join import concatenate_pairs, multiply_pairs, sum_pairs
 from ._pair import Pair
 from ._sample import Sample
-from ._signal import Gaussianity, Signal, check_independent, combine, copies
+from ._signal import Gaussianity, Signal, branches, check_independent, combine, copies
 from ._space import Space, most
 from ._step import step
 
@@ -177,9 +177,9 @@ class Sum(AbstractLayer):
 
     def transmit(self, signal: Any) -> Signal:
         """Return what is known of the sum, refusing branches that are correlated."""
-        _tuple(signal, "a sum")
+        signal = branches(signal, "a sum")
         check_independent(signal, "a sum")
-        return Signal(*combine(signal))
+        return combine(signal)
 
     def spatial_needed(self, space: Space) -> Space:
         """Return ``space``."""
@@ -212,7 +212,9 @@ class Product(AbstractLayer):
         """Return the product for one example; a position is present if it is so in every branch."""
         values = functools.reduce(jnp.multiply, [s.values for s in x])
         masks = [s.mask for s in x if s.mask is not None]
-        return dataclasses.replace(x[0], values=values, mask=functools.reduce(jnp.logical_and, masks) if masks else None)
+        return dataclasses.replace(
+            x[0], values=values, mask=functools.reduce(jnp.logical_and, masks) if masks else None
+        )
 
     def propagate(self, pair: Any) -> Pair:
         """Return the moments of the product."""
@@ -220,9 +222,9 @@ class Product(AbstractLayer):
 
     def transmit(self, signal: Any) -> Signal:
         """Return what is known of the product, refusing branches that are correlated."""
-        _tuple(signal, "a product")
+        signal = branches(signal, "a product")
         check_independent(signal, "a product")
-        return Signal(Gaussianity.NOT_GAUSSIAN, combine(signal)[1])
+        return dataclasses.replace(combine(signal), gaussianity=Gaussianity.NOT_GAUSSIAN)
 
     def spatial_needed(self, space: Space) -> Space:
         """Return ``space``."""
@@ -276,12 +278,14 @@ class Concatenate(AbstractLayer):
 
     def transmit(self, signal: Any) -> Signal:
         """Return what is known of the branches beside each other."""
-        _tuple(signal, "a concatenation")
-        kind, roots = combine(signal)
+        signal = branches(signal, "a concatenation")
+        joined = combine(signal)
         if self.axis != -1:
             check_independent(signal, "a concatenation along space")
-            return Signal(kind, roots)
-        return Signal(Gaussianity.NOT_GAUSSIAN if len(signal) > 1 else kind, roots)
+            return joined
+        if len(signal) == 1:
+            return joined
+        return dataclasses.replace(joined, gaussianity=Gaussianity.NOT_GAUSSIAN, alike=False)
 
     def spatial_needed(self, space: Space) -> Space:
         """Return ``space``."""

@@ -72,7 +72,7 @@ class Serial(AbstractLayer):
     def propagate(self, pair: Pair) -> Pair:
         """Return the second moments and the NTK behind the last layer, dropping what the rest does not need."""
         for i, layer in enumerate(self.layers):
-            pair = _restrict(pair, _needed(self.layers[i:], Space.FULL))
+            pair = restrict(pair, needed(self.layers[i:], Space.FULL))
             pair = step(layer, pair)
         return pair
 
@@ -84,7 +84,7 @@ class Serial(AbstractLayer):
 
     def spatial_needed(self, space: Space) -> Space:
         """Return what the first layer needs."""
-        return _needed(self.layers, space)
+        return needed(self.layers, space)
 
     def resized(self, width: int, factor: float, readout: bool) -> tuple[Serial, float]:
         """Return the layers at another width, and the factor by which the output grew."""
@@ -156,7 +156,7 @@ class Residual(AbstractLayer):
         """Return what is known of the sum."""
         pair = signal, self.body.transmit(signal)
         check_independent(pair, "residual (0 is the input that is added)")
-        return Signal(*combine(pair))
+        return combine(pair)
 
     def spatial_needed(self, space: Space) -> Space:
         """Return what input and branch need."""
@@ -168,17 +168,19 @@ class Residual(AbstractLayer):
         return Residual(body), factor
 
 
-def _needed(layers: Sequence[AbstractLayer], space: Space) -> Space:
+def needed(layers: Sequence[AbstractLayer], space: Space) -> Space:
+    """Return what the first of several layers in series needs, for ``space`` behind the last."""
     for layer in reversed(layers):
         space = layer.spatial_needed(space)
     return space
 
 
-def _restrict(pair: Any, space: Any) -> Any:
+def restrict(pair: Any, space: Any) -> Any:
+    """Return a pair, or a tuple of them, without what is not needed."""
     if isinstance(pair, Pair):
         return pair.diagonal() if space is Space.DIAGONAL else pair
     spaces = space if isinstance(space, tuple) else (space,) * len(pair)
-    return tuple(_restrict(p, s) for p, s in zip(pair, spaces, strict=True))
+    return tuple(restrict(p, s) for p, s in zip(pair, spaces, strict=True))
 
 
 def _has_weights(layer: AbstractLayer) -> bool:

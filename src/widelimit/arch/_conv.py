@@ -68,9 +68,7 @@ class Conv(AbstractLayer):
     def __check_init__(self) -> None:
         """Check the arguments."""
         _check.positive_int(self.width, "width")
-        _check.positive_int(self.groups, "groups")
-        if self.width % self.groups:
-            raise ValueError(f"groups is {self.groups}; expected a divisor of the width {self.width}.")
+        _weights.check_groups(self.groups, self.width, "width")
         _check.scales(self.weight_std, self.bias_std)
         self.over()
 
@@ -80,9 +78,9 @@ class Conv(AbstractLayer):
 
     def out_shape(self, shape: Shape) -> Shape:
         r"""Return (\*places, width)."""
-        if shape and shape[-1] % self.groups:
-            raise ValueError(f"groups is {self.groups}; expected a divisor of the {shape[-1]} input channels.")
-        return (*self.over().out_shape(shape[:-1]), self.width)
+        places = self.over().out_shape(shape[:-1])
+        _weights.check_groups(self.groups, shape[-1], "number of input channels")
+        return (*places, self.width)
 
     def init(self, key: Key, shape: Shape) -> Params:
         r"""Return ``{"weight": (\*window, channels / groups, width), "bias": (width,)}``."""
@@ -119,7 +117,7 @@ class Conv(AbstractLayer):
 
     def transmit(self, signal: Signal) -> Signal:
         """Return a fresh Gaussian signal, whatever comes in but tokens."""
-        _plainly.same_signal(self, signal)
+        _weights.check_alike(self.groups, _plainly.same_signal(self, signal))
         return fresh()
 
     def resized(self, width: int, factor: float, readout: bool) -> tuple[Conv, float]:
@@ -130,4 +128,3 @@ class Conv(AbstractLayer):
 
     def _fans(self, channels: int) -> tuple[int, int]:
         return math.prod(self.window) * channels // self.groups, self.width
-

@@ -46,11 +46,12 @@ class Flatten(AbstractLayer):
             channels=pair.channels * pair.xx.size,
             mean_x=mean(pair.mean_x),
             mean_y=mean(pair.mean_y),
+            same=pair.same,
         )
 
     def transmit(self, signal: Signal) -> Signal:
         """Return a signal whose channels differ in variance, hence not Gaussian as a process over channels."""
-        return dataclasses.replace(signal, gaussianity=Gaussianity.NOT_GAUSSIAN, given=False)
+        return dataclasses.replace(signal, gaussianity=Gaussianity.NOT_GAUSSIAN, alike=False, given=False)
 
     def spatial_needed(self, space: Space) -> Space:  # noqa: ARG002
         """Return the diagonal."""

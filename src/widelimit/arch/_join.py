@@ -32,15 +32,14 @@ def _add(a: Pair, b: Pair) -> Pair:
     def twice(name: str) -> Array | float:
         return 2 * getattr(a, name) * getattr(b, name) if cross else 0.0
 
-    full = a.gap_x is not None
     return dataclasses.replace(
         a,
         xx=a.xx + b.xx + twice("mean_x"),
         yy=a.yy + b.yy + twice("mean_y"),
         gap=a.gap + b.gap + apart("mean_x", "mean_y"),
         ntk=a.ntk + b.ntk,
-        gap_x=a.gap_x + b.gap_x + apart("mean_x", "mean_x") if full else None,
-        gap_y=a.gap_y + b.gap_y + apart("mean_y", "mean_y") if full else None,
+        gap_x=None if a.gap_x is None or b.gap_x is None else a.gap_x + b.gap_x + apart("mean_x", "mean_x"),
+        gap_y=None if a.gap_y is None or b.gap_y is None else a.gap_y + b.gap_y + apart("mean_y", "mean_y"),
         mean_x=plus(a.mean_x, b.mean_x),
         mean_y=plus(a.mean_y, b.mean_y),
         mask_x=_either(a.mask_x, b.mask_x),

@@ -7,21 +7,36 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from .. import dual
 from .._typing import Tracer
 from ._abc import ABC
 from ._activation import Activation
+from ._aggregate import Aggregate
+from ._attention import CrossAttention, SelfAttention
 from ._base import AbstractLayer
 from ._branches import Concatenate, FanOut, Parallel, Product, Sum
 from ._compose import Residual, Serial
 from ._conv import Conv
+from ._conv_transpose import ConvTranspose
 from ._dense import Dense
+from ._dropout import Dropout
+from ._embedding import Embedding
 from ._flatten import Flatten
+from ._index import Index
+from ._local import LocallyConnected
+from ._maps import LinearMap, Scale
+from ._mechanism import AbsMechanism, IdentityMechanism, ReluMechanism, Softmax
+from ._norm import LayerNorm
 from ._parameterization import NTKParameterization, StandardParameterization
 from ._pool import AvgPool, GlobalAvgPool, GlobalSumPool, SumPool
-from ._rates import RateMultiplier
+from ._positions import ConcatPositions, Decay, Independent, SumPositions
+from ._rates import Rate, RateMultiplier
 from ._repeat import Repeat
+from ._resize import Linear, Nearest, Resize
+from ._scaling import LinearScaling, SqrtScaling
+from ._transpose import Transpose
 from ._window import Circular, Valid, Zeros
 
 VERSION = 1
@@ -39,6 +54,17 @@ TYPES = {
         SumPool,
         GlobalAvgPool,
         GlobalSumPool,
+        LocallyConnected,
+        ConvTranspose,
+        LayerNorm,
+        Dropout,
+        Index,
+        Linear,
+        Nearest,
+        Resize,
+        LinearMap,
+        Scale,
+        Embedding,
         Valid,
         Zeros,
         Circular,
@@ -48,6 +74,21 @@ TYPES = {
         Product,
         Concatenate,
         Repeat,
+        Transpose,
+        Rate,
+        Aggregate,
+        SelfAttention,
+        CrossAttention,
+        LinearScaling,
+        SqrtScaling,
+        Softmax,
+        IdentityMechanism,
+        ReluMechanism,
+        AbsMechanism,
+        SumPositions,
+        ConcatPositions,
+        Independent,
+        Decay,
         RateMultiplier,
         NTKParameterization,
         StandardParameterization,
@@ -135,6 +176,8 @@ def _encode(value: Any) -> Any:
         return [_encode(v) for v in value]
     if value is None or isinstance(value, bool | int | float):
         return value
+    if isinstance(value, np.ndarray | jax.Array) and value.ndim:
+        return {"array": np.asarray(value, float).tolist()}
     if callable(value):
         return {"function": _function_name(value)}
     if jnp.ndim(value) == 0:
@@ -153,11 +196,22 @@ def _function_name(fn: Any) -> str:
     )
 
 
+def _array(value: Any) -> np.ndarray:
+    try:
+        return np.asarray(value, float)
+    except (TypeError, ValueError):
+        raise ValueError(
+            "an array is no nested list of numbers of one shape; expected one as to_json writes it."
+        ) from None
+
+
 def _decode(value: Any) -> Any:
     if isinstance(value, list):
         return tuple(_decode(v) for v in value)
     if not isinstance(value, dict):
         return value
+    if set(value) == {"array"}:
+        return _array(value["array"])
     if set(value) == {"function"}:
         module, _, name = str(value["function"]).partition(":")
         fn = None if name.startswith("_") else getattr(FUNCTIONS.get(module), name, None)

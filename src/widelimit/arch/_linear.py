@@ -20,7 +20,7 @@ def mix(pair: Pair, on_x: SpatialMap, on_y: SpatialMap) -> Pair:
 
     .. math:: \mathrm{gap}' = G - \tfrac12 G_x(P,P) - \tfrac12 G_y(P',P') + \tfrac12 (r_P - r_{P'})(m_P - m_{P'}),
 
-    which keeps the digits of the gap. Masks are dropped: the caller knows them.
+    which keeps the digits of the gap. Masks and graphs are dropped: the caller knows those of the new space.
 
     Parameters
     ----------
@@ -66,7 +66,20 @@ def mix(pair: Pair, on_x: SpatialMap, on_y: SpatialMap) -> Pair:
         mean_y=None if pair.mean_y is None else on_y(pair.mean_y),
         mask_x=None,
         mask_y=None,
+        graph_x=None,
+        graph_y=None,
     )
+
+
+def reached(mask: Array | None, on: SpatialMap) -> Array | None:
+    """Return where a map with no negative entry gives a position that is present.
+
+    It is one that depends on a position that is present, or on none at all.
+    """
+    if mask is None:
+        return None
+    here = mask.astype(float)
+    return (on(here) > 0) | (on(jnp.ones_like(here)) == 0)
 
 
 def _variance(q: Array, gap: Array, both: Callable, on: SpatialMap) -> Array:

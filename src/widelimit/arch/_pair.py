@@ -10,6 +10,7 @@ import jax
 import jax.numpy as jnp
 
 from .._typing import Array
+from ._graph import Graph
 from ._sample import Sample
 from ._space import Space
 
@@ -38,7 +39,10 @@ class Pair(eqx.Module):
     mask_x, mask_y
         True where a position is present, (\*S,); None if all are. Moments are zero at missing positions.
     graph_x, graph_y
-        Adjacency matrices of the inputs, if they have any.
+        Adjacency matrices of the inputs, or their `Edges`, if they have any.
+    same
+        Whether x and y are one and the same input, so that they share what is random per input, such as the mask of
+        a `Dropout`; None counts as no.
     """
 
     xx: Array
@@ -52,8 +56,9 @@ class Pair(eqx.Module):
     mean_y: Array | None = None
     mask_x: Array | None = None
     mask_y: Array | None = None
-    graph_x: Array | None = None
-    graph_y: Array | None = None
+    graph_x: Graph | None = None
+    graph_y: Graph | None = None
+    same: Array | None = None
 
     @property
     def space(self) -> Space:
@@ -132,6 +137,7 @@ def input_pair(x: Sample | Array, y: Sample | Array, space: Space = Space.DIAGON
 
     full = space is Space.FULL and depth > 0
     gap = apart(u, v, full)
+    mask_x, mask_y = _mask(x, y, depth), _mask(y, x, depth)
     return Pair(
         xx=jnp.ones(u.shape) if tokens else jnp.mean(u * u, -1),
         yy=jnp.ones(v.shape) if tokens else jnp.mean(v * v, -1),
@@ -142,10 +148,11 @@ def input_pair(x: Sample | Array, y: Sample | Array, space: Space = Space.DIAGON
         gap_y=apart(v, v, full) if full else None,
         mean_x=None if tokens else jnp.mean(u, -1),
         mean_y=None if tokens else jnp.mean(v, -1),
-        mask_x=_mask(x, y, depth),
-        mask_y=_mask(y, x, depth),
+        mask_x=mask_x,
+        mask_y=mask_y,
         graph_x=x.graph,
         graph_y=y.graph,
+        same=jnp.all(u == v) & (True if mask_x is None else jnp.all(mask_x == mask_y)),
     ).cleared()
 
 

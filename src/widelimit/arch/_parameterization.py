@@ -64,7 +64,7 @@ class AbstractParameterization(eqx.Module):
         """Return (multiplier, standard deviation) of the biases."""
 
     @abc.abstractmethod
-    def rates(self, fan_in: int, fan_out: int) -> tuple[float, float]:
+    def rates(self, fan_in: int, fan_out: int) -> tuple[Scalar, Scalar]:
         """Return the factors of the learning rate of (weights, biases)."""
 
     @abc.abstractmethod
@@ -98,7 +98,7 @@ class NTKParameterization(AbstractParameterization):
         """Return (multiplier, standard deviation) of the biases."""
         return jnp.asarray(bias_std), jnp.asarray(1.0)
 
-    def rates(self, fan_in: int, fan_out: int) -> tuple[float, float]:  # noqa: ARG002
+    def rates(self, fan_in: int, fan_out: int) -> tuple[Scalar, Scalar]:  # noqa: ARG002
         """Return the factors of the learning rate of (weights, biases)."""
         return 1.0, 1.0
 
@@ -147,7 +147,7 @@ class StandardParameterization(AbstractParameterization):
         """Return (multiplier, standard deviation) of the biases."""
         return jnp.asarray(1.0), jnp.asarray(bias_std)
 
-    def rates(self, fan_in: int, fan_out: int) -> tuple[float, float]:  # noqa: ARG002
+    def rates(self, fan_in: int, fan_out: int) -> tuple[Scalar, Scalar]:  # noqa: ARG002
         """Return the factors of the learning rate of (weights, biases)."""
         return 1.0, 1.0
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from typing import Any
+
+import equinox as eqx
 import jax
 
 from .. import _check
@@ -39,7 +42,7 @@ class RateMultiplier(AbstractParameterization):
         """Return (multiplier, standard deviation) of the biases."""
         return self.inner.bias(bias_std, fan_out)
 
-    def rates(self, fan_in: int, fan_out: int) -> tuple[float, float]:
+    def rates(self, fan_in: int, fan_out: int) -> tuple[Scalar, Scalar]:
         """Return the factors of the learning rate of (weights, biases)."""
         weight, bias = self.inner.rates(fan_in, fan_out)
         return weight * self.factor, bias * self.factor
@@ -62,6 +65,22 @@ class RateMultiplier(AbstractParameterization):
         return RateMultiplier(self.inner.rescaled(factor), self.factor)
 
 
+class Rate(eqx.Module):
+    """Multiple of the common learning rate, for the parameters of a layer without a parameterization.
+
+    Parameters
+    ----------
+    factor
+        Zero or more; a leaf.
+    """
+
+    factor: Scalar = 1.0
+
+    def __check_init__(self) -> None:
+        """Check the factor."""
+        _check.nonnegative(self.factor, "factor")
+
+
 def with_learning_rate(layer: AbstractLayer, factor: Scalar) -> AbstractLayer:
     r"""Return the layer or network with all its weights and biases learning at ``factor`` times the common rate.
 
@@ -81,9 +100,13 @@ def with_learning_rate(layer: AbstractLayer, factor: Scalar) -> AbstractLayer:
     """
     if not isinstance(layer, AbstractLayer):
         raise ValueError(f"layer is {layer!r}; expected a layer, such as Dense(64).")
-    return jax.tree.map(
-        lambda node: RateMultiplier(node, factor) if _is_one(node) else node, layer, is_leaf=_is_one
-    )
+
+    def slower(node: Any) -> Any:
+        if isinstance(node, Rate):
+            return Rate(node.factor * factor)
+        return RateMultiplier(node, factor) if _is_one(node) else node
+
+    return jax.tree.map(slower, layer, is_leaf=lambda node: _is_one(node) or isinstance(node, Rate))
 
 
 def frozen(layer: AbstractLayer) -> AbstractLayer:

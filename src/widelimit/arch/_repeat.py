@@ -8,8 +8,11 @@ import equinox as eqx
 import jax
 
 from .._typing import Key, Params, PyTree, Shape
+from ._abc import ABC
 from ._base import AbstractLayer
 from ._pair import Pair
+from ._parameterization import Role
+from ._roles import parameterizations
 from ._sample import Sample, is_sample
 from ._signal import Signal
 from ._space import Space
@@ -50,6 +53,7 @@ class Repeat(AbstractLayer):
     def init(self, key: Key, shape: Shape) -> Params:
         """Return the parameters of the blocks, stacked."""
         self.out_shape(shape)
+        self._check_roles()
         return jax.vmap(lambda k: self.body.init(k, shape))(jax.random.split(key, self.times))
 
     def forward(self, params: Params, x: Sample) -> Sample:
@@ -70,6 +74,7 @@ class Repeat(AbstractLayer):
         """Return the second moments and the NTK behind the last block."""
         if not self.times:
             return pair
+        self._check_roles()
         pair = step(self.body, pair)
         return jax.lax.scan(lambda p, _: (step(self.body, p), None), pair, length=self.times - 1)[0]
 
@@ -92,6 +97,15 @@ class Repeat(AbstractLayer):
                 "would differ. Give the layer before repeat the width of the block's last layer."
             )
         return (self if body is self.body else Repeat(body, self.times)), factor
+
+    def _check_roles(self) -> None:
+        # Copies of an input layer or of a readout would be hidden layers.
+        roles = {node.role for node in parameterizations(self.body) if isinstance(node, ABC)}
+        if self.times > 1 and roles & {Role.INPUT, Role.OUTPUT, Role.ALONE}:
+            raise ValueError(
+                "a repeated block stands first or last among the layers with weights, where its copies would differ in "
+                "this parameterization. Put a layer with weights before it and one behind it."
+            )
 
 
 def repeat(body: AbstractLayer, times: int) -> Repeat:

@@ -1,6 +1,6 @@
 """One input with what travels along: which positions are present, the graph it lives on, the key of its dropout."""
 
-from typing import Any
+from typing import Any, cast
 
 import equinox as eqx
 import jax
@@ -9,6 +9,7 @@ import numpy as np
 
 from .. import _check
 from .._typing import Array, Key, PyTree
+from ._graph import Graph, check_graph
 
 
 class Sample(eqx.Module):
@@ -24,14 +25,14 @@ class Sample(eqx.Module):
     mask
         (n, \*space), true where a position is present; None if all are.
     graph
-        Adjacency matrices (n, \*space, \*space) for `Aggregate`; None if there is no graph.
+        Adjacency matrices (n, \*space, \*space) for `Aggregate`, or `Edges`; None if there is no graph.
     key
         Random keys (n,) for `Dropout`, in training; None where nothing is dropped. Kernels ignore it.
     """
 
     values: Array
     mask: Array | None = None
-    graph: Array | None = None
+    graph: Graph | None = None
     key: Key | None = None
 
     def with_values(self, values: Array) -> "Sample":
@@ -46,7 +47,7 @@ class Sample(eqx.Module):
         present = self.mask.reshape(*self.mask.shape, *(1,) * (self.values.ndim - space))
         # NumPy stays NumPy, so that float64 input is not rounded before the kernel sees it.
         where = np.where if isinstance(self.values, np.ndarray) else jnp.where
-        return self.with_values(where(present, self.values, self.values.dtype.type(0)))
+        return self.with_values(cast(Array, where(present, self.values, self.values.dtype.type(0))))
 
 
 def is_sample(node: Any) -> bool:
@@ -80,6 +81,8 @@ def batch(x: PyTree, name: str) -> PyTree:
     x = _check.batch(cleared(as_samples(x)), name)
     for sample in jax.tree.leaves(x, is_leaf=is_sample):
         _check_mask(sample, name)
+        shape = tuple(sample.values.shape)
+        check_graph(sample.graph, shape if jnp.issubdtype(sample.values.dtype, jnp.integer) else shape[:-1], name)
     return x
 
 

@@ -23,6 +23,8 @@ class Signal:
     roots
         Identities of the weights whose outputs the signal is an element-wise function of (and of data). Signals
         without a common root are independent, channel by channel, in the limit.
+    alike
+        Whether all channels have the same distribution, so that any group of them stands for all.
     given
         Whether this is the input of the architecture itself, which may be a tuple of inputs.
     tokens
@@ -31,6 +33,7 @@ class Signal:
 
     gaussianity: Gaussianity
     roots: frozenset
+    alike: bool = True
     given: bool = False
     tokens: bool = False
 
@@ -41,15 +44,36 @@ def fresh() -> Signal:
 
 
 def copies(signal: Signal, count: int) -> tuple[Signal, ...]:
-    """Return ``count`` inputs that are independent of each other."""
-    return tuple(dataclasses.replace(signal, roots=frozenset([object()])) for _ in range(count))
+    """Return ``count`` inputs. Data are not independent of other data; what is not known yet may be."""
+    if signal.gaussianity is Gaussianity.UNKNOWN:
+        return tuple(dataclasses.replace(signal, roots=frozenset([object()])) for _ in range(count))
+    return (signal,) * count
 
 
-def combine(signals: tuple[Signal, ...]) -> tuple[Gaussianity, frozenset]:
-    """Return whether signals are jointly Gaussian, and all their roots."""
+def branches(signal: "Signal | tuple[Signal, ...]", what: str) -> tuple[Signal, ...]:
+    """Return the signals that are joined; those of a part that is not yet composed are not known.
+
+    Raises
+    ------
+    ValueError
+        If there is one signal only.
+    """
+    if isinstance(signal, tuple):
+        return signal
+    if signal.given and signal.gaussianity is Gaussianity.UNKNOWN:
+        return copies(signal, 2)
+    raise ValueError(f"{what} got one signal; expected a tuple of branches. Put FanOut and parallel before it.")
+
+
+def combine(signals: tuple[Signal, ...]) -> Signal:
+    """Return what is known of a function of all signals, channel by channel: jointly Gaussian, all their roots."""
     kinds = {signal.gaussianity for signal in signals}
     order = (Gaussianity.NOT_GAUSSIAN, Gaussianity.UNKNOWN, Gaussianity.GAUSSIAN)
-    return next(kind for kind in order if kind in kinds), frozenset().union(*(signal.roots for signal in signals))
+    return Signal(
+        next(kind for kind in order if kind in kinds),
+        frozenset().union(*(signal.roots for signal in signals)),
+        all(signal.alike for signal in signals),
+    )
 
 
 def check_independent(signals: tuple[Signal, ...], what: str) -> None:
@@ -59,15 +83,14 @@ def check_independent(signals: tuple[Signal, ...], what: str) -> None:
             if earlier.roots & later.roots:
                 raise ValueError(
                     f"branches {i} and {j} of {what} come out of the same random weights (or the same data), so they "
-                    "are correlated and there is no closed form. End the branch that should differ with a layer of "
-                    "its own weights: End the branch with a Dense layer."
+                    "are correlated and there is no closed form. End the branch with a Dense layer of its own."
                 )
 
 
-DATA = Signal(Gaussianity.NOT_GAUSSIAN, frozenset(["data"]), given=True)
+DATA = Signal(Gaussianity.NOT_GAUSSIAN, frozenset(["data"]), alike=False, given=True)
 """The signal at the input of a network: given numbers."""
 
-TOKENS = Signal(Gaussianity.NOT_GAUSSIAN, frozenset(["data"]), given=True, tokens=True)
+TOKENS = Signal(Gaussianity.NOT_GAUSSIAN, frozenset(["data"]), alike=False, given=True, tokens=True)
 """The signal at the input of a network that reads token numbers."""
 
 UNKNOWN = Signal(Gaussianity.UNKNOWN, frozenset(["input"]), given=True)

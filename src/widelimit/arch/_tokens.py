@@ -1,9 +1,14 @@
-"""Does a network read token numbers?"""
+"""Networks that read token numbers: which do, and whether tokens are in their vocabulary."""
 
+import jax
+
+from .._typing import PyTree
 from ._base import AbstractLayer
-from ._branches import Parallel
+from ._branches import FanOut, Parallel
 from ._compose import Residual, Serial
+from ._embedding import Embedding, check_tokens
 from ._repeat import Repeat
+from ._sample import Sample, is_sample
 from ._signal import DATA, TOKENS, Signal
 
 
@@ -12,11 +17,29 @@ def input_signal(net: AbstractLayer) -> Signal:
     return TOKENS if _reads_tokens(net) else DATA
 
 
+def check_vocabulary(net: AbstractLayer, x: PyTree, name: str) -> None:
+    """Refuse tokens that an `Embedding` at the input of the network does not know."""
+    if isinstance(x, tuple) and isinstance(net, Parallel):
+        for i, (branch, part) in enumerate(zip(net.branches, x, strict=True)):
+            check_vocabulary(branch, part, f"{name}[{i}]")
+        return
+    for sample in jax.tree.leaves(x, is_leaf=is_sample):
+        for first in _first(net):
+            if isinstance(first, Embedding) and isinstance(sample, Sample):
+                check_tokens(sample.cleared().values, first.vocabulary, name)
+
+
 def _reads_tokens(net: AbstractLayer) -> bool:
+    return all(layer.reads_tokens for layer in _first(net))
+
+
+def _first(net: AbstractLayer) -> list[AbstractLayer]:
+    # The layers that meet the input.
     if isinstance(net, Serial):
-        return _reads_tokens(net.layers[0])
+        fan_out = isinstance(net.layers[0], FanOut) and len(net.layers) > 1
+        return _first(net.layers[1 if fan_out else 0])
     if isinstance(net, Residual | Repeat):
-        return _reads_tokens(net.body)
+        return _first(net.body)
     if isinstance(net, Parallel):
-        return all(_reads_tokens(branch) for branch in net.branches)
-    return net.reads_tokens
+        return [layer for branch in net.branches for layer in _first(branch)]
+    return [net]

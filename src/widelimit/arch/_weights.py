@@ -5,9 +5,11 @@ from typing import Protocol
 
 import jax
 
+from .. import _check
 from .._typing import Array, Key, Params, PyTree, Scalar, Shape
 from ._pair import Pair
 from ._parameterization import AbstractParameterization
+from ._signal import Signal
 
 
 class Weighted(Protocol):
@@ -27,6 +29,22 @@ class Weighted(Protocol):
     def parameterization(self) -> AbstractParameterization:
         """Where the width goes."""
         ...
+
+
+def check_groups(groups: int, channels: int, name: str) -> None:
+    """Refuse a number of groups that does not divide a number of channels."""
+    _check.positive_int(groups, "groups")
+    if channels % groups:
+        raise ValueError(f"groups is {groups}; expected a divisor of the {name} {channels}.")
+
+
+def check_alike(groups: int, signal: Signal) -> None:
+    """Refuse groups of channels that do not stand for all: each group would have a kernel of its own."""
+    if groups > 1 and not signal.alike:
+        raise ValueError(
+            f"{groups} groups split channels that differ (data, flattened space, branches beside each other), so that "
+            "each group has a kernel of its own, with none for all. Put a Dense or a Conv without groups before it."
+        )
 
 
 def draw(layer: Weighted, key: Key, shape: Shape, fans: tuple[int, int], biases: Shape) -> Params:

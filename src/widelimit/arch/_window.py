@@ -175,6 +175,8 @@ def average_moments(pair: Pair, over: Window) -> Pair:
         gap_y=None if pair.gap_y is None else gap(pair.gap_y, yy, yy),
         mask_x=over.any(pair.mask_x),
         mask_y=over.any(pair.mask_y),
+        graph_x=None,
+        graph_y=None,
     )
 
 
@@ -218,6 +220,8 @@ def _widths(a: Array, pads: Pads, axes: tuple[int, ...]) -> list[tuple[int, int]
 def sizes(value: Any, name: str) -> Shape:
     """Return one positive integer per axis of space, refusing anything else."""
     found = (value,) if isinstance(value, int) else value
-    if not isinstance(found, tuple | list) or any(isinstance(v, bool) or not isinstance(v, int) or v < 1 for v in found):
+    if not isinstance(found, tuple | list) or any(
+        isinstance(v, bool) or not isinstance(v, int) or v < 1 for v in found
+    ):
         raise ValueError(f"{name} is {value!r}; expected a tuple of positive integers, one per axis of space.")
     return tuple(found)

@@ -1,14 +1,13 @@
 r"""The Gaussian bump."""
 
-import equinox as eqx
 import jax.numpy as jnp
 
-from .._typing import Array, Scalar, Tracer
+from .._typing import Array, Scalar
 from ._base import AbstractDual
 
 
 class Gaussian(AbstractDual):
-    r""":math:`\varphi(u) = a\,e^{bu^2}` with :math:`b < 0`.
+    r""":math:`\varphi(u) = a\,e^{bu^2}`.
 
     With :math:`m_{12} = (1-2bq_1)(1-2bq_2) - 4b^2q_{12}^2` and :math:`m_i = 1 - 4bq_i`,
 
@@ -20,21 +19,12 @@ class Gaussian(AbstractDual):
     Parameters
     ----------
     a, b
-        Height and (negative) curvature.
-
-    Raises
-    ------
-    ValueError
-        If ``b`` is not negative: the second moment would be infinite at some variance.
+        Height and curvature, negative for a bump. A positive one has moments where :math:`4bq < 1` alone; beyond, they
+        are infinite, and a kernel refuses them.
     """
 
     a: Scalar = 1.0
-    b: Scalar = eqx.field(default=-1.0)
-
-    def __check_init__(self) -> None:
-        """Refuse a bump that opens upwards."""
-        if not isinstance(self.b, Tracer) and isinstance(self.b, float | int) and not self.b < 0:
-            raise ValueError(f"b is {self.b}; expected a negative number, for which a exp(b u²) is bounded.")
+    b: Scalar = -1.0
 
     def value(self, u: Array) -> Array:
         """Return the activation itself."""

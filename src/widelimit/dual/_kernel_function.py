@@ -115,6 +115,6 @@ class KernelFunction(AbstractDual):
 
 def _each(fn: Callable, *arrays: Array) -> Array:
     # fn of numbers, element by element.
-    arrays = tuple(jnp.broadcast_arrays(*arrays))
-    flat = jax.vmap(fn)(*(a.ravel() for a in arrays))
-    return flat.reshape(arrays[0].shape)
+    same = jnp.broadcast_arrays(*arrays)
+    flat = jax.vmap(fn)(*(a.ravel() for a in same))
+    return flat.reshape(same[0].shape)

@@ -12,6 +12,7 @@ from ._ensemble import AllLayers as AllLayers
 from ._ensemble import EnsembleFlow as EnsembleFlow
 from ._ensemble import Gaussian as Gaussian
 from ._ensemble import LastLayer as LastLayer
+from ._ensemble import ensemble_moments as ensemble_moments
 from ._ensemble import infinite_ensemble as infinite_ensemble
 from ._ensemble import nngp_posterior as nngp_posterior
 from ._krylov import Krylov as Krylov
@@ -31,6 +32,7 @@ from ._noise import NoiseScale as NoiseScale
 from ._noise import sgd_max_learning_rate as sgd_max_learning_rate
 from ._noise import sgd_noise_scale as sgd_noise_scale
 from ._ode import ODE as ODE
+from ._ode import Motion as Motion
 from ._ode import Steps as Steps
 from ._optimizer import AbstractOptimizer as AbstractOptimizer
 from ._optimizer import GradientDescent as GradientDescent

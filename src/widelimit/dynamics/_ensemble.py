@@ -14,7 +14,7 @@ import jax.numpy as jnp
 from .. import _check
 from .._precision import evaluate, result_dtype
 from .._typing import Array, Key, Scalar
-from ..arch import DATA, AbstractLayer, Gaussianity, check_kernel_limit, check_start
+from ..arch import AbstractLayer, Gaussianity, check_kernel_limit, check_start, input_signal
 from ..engine import AbstractEngine, Block, Reference
 from ..gram import Dense
 from ._loss import AbstractSquaredLoss, SumOfSquares
@@ -292,11 +292,33 @@ def _moments(flow: EnsembleFlow, t: Array, x: Array) -> tuple[Array, Array]:
     own = flow.engine.block(flow.net, x, x).nngp
     # The transpose of A_t, (*times, n, m): one column per input asked for.
     a = flow.method.apply(flow.state, flow.optimizer, flow.scale, t, flow.trained.kernel(cross).T)
-    return _combine(a, cross.nngp, own, flow.nngp, flow.noise, flow.y_train)
+    return ensemble_moments(a, cross.nngp, own, flow.nngp, flow.noise, flow.y_train)
 
 
 @jax.jit
-def _combine(a: Array, cross: Array, own: Array, nngp: Array, noise: Scalar, y: Array) -> tuple[Array, Array]:
+def ensemble_moments(a: Array, cross: Array, own: Array, nngp: Array, noise: Scalar, y: Array) -> tuple[Array, Array]:
+    r"""Return mean and covariance of outputs that are a linear function of the training residual.
+
+    .. math::
+        \mu &= A\,y \\
+        \Sigma &= K_{**} + A\,(K + \sigma^2 I)\,A^\top - (A\,K_*^\top + K_*\,A^\top)
+
+    Parameters
+    ----------
+    a
+        :math:`A^\top`, (\*times, n, m): a column for each output asked for.
+    cross, own, nngp
+        NNGP kernels :math:`K_*` (m, n), :math:`K_{**}` (m, m) and :math:`K` (n, n).
+    noise
+        Variance :math:`\sigma^2` of the targets.
+    y
+        Targets (n, o).
+
+    Returns
+    -------
+    tuple
+        Mean (\*times, m, o) and covariance (\*times, m, m).
+    """
     at, mixed = jnp.swapaxes(a, -1, -2), cross @ a
     covariance = own + at @ (nngp @ a + noise * a) - mixed - jnp.swapaxes(mixed, -1, -2)
     return at @ y, (covariance + jnp.swapaxes(covariance, -1, -2)) / 2
@@ -313,7 +335,7 @@ def _draw(gaussian: Gaussian, key: Key, count: int) -> Array:
 
 
 def _check_readout(net: AbstractLayer) -> None:
-    if net.transmit(DATA).gaussianity is not Gaussianity.GAUSSIAN:
+    if net.transmit(input_signal(net)).gaussianity is not Gaussianity.GAUSSIAN:
         raise ValueError(
             "the outputs of the network are not Gaussian in the limit; expected a network that ends in a Dense "
             "layer, as serial(..., Dense(1)) does."

@@ -24,6 +24,23 @@ from ._method import AbstractFlowMethod, Task
 from ._optimizer import AbstractOptimizer
 
 
+class Motion(NamedTuple):
+    r"""Training from outputs that already move, :math:`f_t = f_0 + b_t\dot f_0 + \Theta\alpha_t`.
+
+    Attributes
+    ----------
+    weights, velocity
+        :math:`\alpha_t` and its derivative, (\*times, n, o).
+    coasted, coasting
+        :math:`b_t`, how far the initial velocity alone has carried, and its derivative, (\*times,).
+    """
+
+    weights: Array
+    velocity: Array
+    coasted: Array
+    coasting: Array
+
+
 class Ridged(NamedTuple):
     """A matrix and the multiple of the identity that is added to it."""
 
@@ -69,11 +86,21 @@ class ODE(AbstractFlowMethod):
 
     def apply(self, state: Ridged, optimizer: AbstractOptimizer, scale: float, t: Array, v: Array) -> Array:
         """Return the columns by integration of the linear equation."""
-        return self._solve(_Columns(state, scale, v), optimizer, t, v)
+        return self._solve(_Columns(state, scale, v), optimizer, t, _still(v))[0]
 
     def weights(self, state: Ridged, task: Task, t: Array) -> Array:
         """Return the weights by integration."""
-        return self._solve(_Loss(state, task), task.optimizer, t, _zero_weights(state, task))
+        return self._solve(_Loss(state, task), task.optimizer, t, _still(_zero_weights(state, task)))[0]
+
+    def motion(self, state: Ridged, task: Task, velocity: Array, t: Array) -> Motion:
+        r"""Return weights and their velocity when the outputs (n, o) already move, with ``velocity`` per unit of time.
+
+        Outputs are :math:`f_t = f_0 + b_t\dot f_0 + \Theta\alpha_t`, on other inputs with their own start.
+        """
+        zero, one = _zero_weights(state, task), jnp.ones((), task.initial.dtype)
+        start = (zero, 0 * one), (zero, one)
+        (weights, coasted), (speed, coasting) = self._solve(_Moving(state, task, velocity), task.optimizer, t, start)
+        return Motion(weights, speed, coasted, coasting)
 
     def largest(self, state: Ridged) -> Array:
         """Return the largest eigenvalue."""
@@ -87,9 +114,9 @@ class ODE(AbstractFlowMethod):
                 "method=Steps(), or optimizer=GradientFlow() or MomentumFlow(...)."
             )
 
-    def _solve(self, push: Any, optimizer: AbstractOptimizer, t: Array, like: Array) -> Array:
+    def _solve(self, push: Any, optimizer: AbstractOptimizer, t: Array, start: tuple) -> tuple:
         _finite_times("ODE()", t)
-        out, ok = _integrate(self, push, optimizer, jnp.asarray(t, like.dtype), like)
+        out, ok = _integrate(self, push, optimizer, jnp.asarray(t, jax.tree.leaves(start)[0].dtype), start)
         if not isinstance(ok, Tracer) and not bool(ok):
             raise ValueError(
                 f"the ODE solver did not reach t = {np.max(t)} in {self.max_steps} steps at rtol {self.rtol}; use "
@@ -160,6 +187,23 @@ class _Loss(eqx.Module):
         return -down - factor * self.matrix.ridge * weights
 
 
+class _Moving(eqx.Module):
+    """The push of a loss on outputs that move by themselves too: nothing pushes what coasts."""
+
+    matrix: Ridged
+    task: Task
+    velocity: Array
+
+    def __call__(self, weights: tuple[Array, Array]) -> tuple[Array, Array]:
+        alpha, coasted = weights
+        task = eqx.tree_at(lambda k: k.initial, self.task, self.task.initial + coasted * self.velocity)
+        return _Loss(self.matrix, task)(alpha), jnp.zeros_like(coasted)
+
+
+def _still(weights: Array) -> tuple[Array, Array]:
+    return jnp.zeros_like(weights), jnp.zeros_like(weights)
+
+
 def _zero_weights(state: Ridged, task: Task) -> Array:
     return jnp.zeros((state.gram.shape[0], task.initial.size // state.gram.shape[0]), task.initial.dtype)
 
@@ -173,7 +217,7 @@ def _finite_times(name: str, t: Array) -> None:
 
 
 @eqx.filter_jit
-def _integrate(method: ODE, push: Any, optimizer: AbstractOptimizer, t: Array, like: Array) -> tuple[Array, Array]:
+def _integrate(method: ODE, push: Any, optimizer: AbstractOptimizer, t: Array, start: tuple) -> tuple[tuple, Array]:
     import diffrax
 
     order = jnp.argsort(jnp.ravel(t))
@@ -182,8 +226,10 @@ def _integrate(method: ODE, push: Any, optimizer: AbstractOptimizer, t: Array, l
     end = jnp.where(times[-1] > 0, times[-1], 1)
 
     def field(t: Any, y: Any, args: Any) -> Any:  # noqa: ARG001
-        weights, velocity = y
-        return optimizer.advance(weights, velocity, push(weights))
+        weights, structure = jax.tree.flatten(y[0])
+        parts = zip(weights, jax.tree.leaves(y[1]), jax.tree.leaves(push(y[0])), strict=True)
+        moved = [optimizer.advance(*part) for part in parts]
+        return tuple(jax.tree.unflatten(structure, part) for part in zip(*moved, strict=True))
 
     solution = diffrax.diffeqsolve(
         diffrax.ODETerm(field),
@@ -191,15 +237,16 @@ def _integrate(method: ODE, push: Any, optimizer: AbstractOptimizer, t: Array, l
         t0=jnp.zeros_like(end),
         t1=end,
         dt0=None,
-        y0=(jnp.zeros_like(like), jnp.zeros_like(like)),
-        saveat=diffrax.SaveAt(ts=times, fn=lambda t, y, args: y[0]),  # noqa: ARG005
+        y0=start,
+        saveat=diffrax.SaveAt(ts=times),
         stepsize_controller=diffrax.PIDController(rtol=method.rtol, atol=method.atol),
         max_steps=method.max_steps,
         throw=False,
     )
     assert solution.ys is not None
-    out = solution.ys[jnp.argsort(order)]
-    return jnp.reshape(out, (*t.shape, *like.shape)), solution.result == diffrax.RESULTS.successful
+    back = jnp.argsort(order)
+    out = jax.tree.map(lambda a: jnp.reshape(a[back], (*t.shape, *a.shape[1:])), solution.ys)
+    return out, solution.result == diffrax.RESULTS.successful
 
 
 @eqx.filter_jit

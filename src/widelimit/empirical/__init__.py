@@ -3,6 +3,8 @@
 from ._auto import Auto as Auto
 from ._auto import Choice as Choice
 from ._auto import Estimate as Estimate
+from ._axes import Axes as Axes
+from ._axes import Between as Between
 from ._cost import Cost as Cost
 from ._hierarchy import KernelVelocity as KernelVelocity
 from ._hierarchy import flow_direction as flow_direction

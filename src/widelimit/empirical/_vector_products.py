@@ -88,10 +88,10 @@ def _products(flat: Flat, x: PyTree, gradients: list[Array]) -> Array:
 
 
 def _reduced(outputs: AbstractOutputs, full: Array) -> Array:
-    """Return all pairs of outputs (n, m, o, o) in the kind asked for: their contraction with unit vectors."""
-    n, m, o, _ = full.shape
-    unit = jnp.broadcast_to(jnp.eye(o, dtype=full.dtype), (n * m, o, o))
-    return jnp.reshape(outputs.contract_each(jnp.reshape(full, (n * m, o, o)), unit), (n, m, *outputs.shape(o)))
+    """Return all pairs of outputs (n, m, o, o') in the kind asked for: their contraction with unit vectors."""
+    n, m, o, other = full.shape
+    unit = jnp.broadcast_to(jnp.eye(other, dtype=full.dtype), (n * m, other, other))
+    return jnp.reshape(outputs.contract_each(jnp.reshape(full, (n * m, o, other)), unit), (n, m, *outputs.shape(o)))
 
 
 def product_sizes(memory: int, size: Measure, n1: int, n2: int) -> tuple[int, int]:

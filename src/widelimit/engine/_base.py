@@ -21,7 +21,7 @@ class AbstractEngine(eqx.Module):
 
     @abc.abstractmethod
     def block(self, net: AbstractLayer, x1: PyTree, x2: PyTree) -> Block:
-        r"""Return NNGP and NTK of two batches of `Sample`, or tuples of them, of n1 and n2 examples: (n1, n2) each."""
+        r"""Return NNGP and NTK of two batches (arrays, `Sample` or tuples of them), (n1, n2) each."""
 
     @abc.abstractmethod
     def diagonal(self, net: AbstractLayer, x: PyTree) -> Block:

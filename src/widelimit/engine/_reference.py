@@ -6,8 +6,9 @@ import jax
 import jax.numpy as jnp
 
 from .._typing import PyTree
-from ..arch import AbstractLayer, Pair, Space, input_pair, is_sample
+from ..arch import AbstractLayer, Pair, Space, as_samples
 from ._base import AbstractEngine, Block
+from ._moments import start
 
 
 class Reference(AbstractEngine):
@@ -18,26 +19,19 @@ class Reference(AbstractEngine):
 
     def block(self, net: AbstractLayer, x1: PyTree, x2: PyTree) -> Block:
         """Return NNGP and NTK, each of shape (n1, n2)."""
-        net = jax.tree.map(jnp.asarray, net)
+        net, x1, x2 = jax.tree.map(jnp.asarray, net), as_samples(x1), as_samples(x2)
         space = net.spatial_needed(Space.DIAGONAL)
 
         def row(x: PyTree) -> Block:
-            return jax.vmap(lambda y: _read(net.propagate(_start(x, y, space))))(x2)
+            return jax.vmap(lambda y: _read(net.propagate(start(x, y, space))))(x2)
 
         return jax.vmap(row)(x1)
 
     def diagonal(self, net: AbstractLayer, x: PyTree) -> Block:
         """Return NNGP and NTK of each input with itself, each of shape (n,)."""
-        net = jax.tree.map(jnp.asarray, net)
+        net, x = jax.tree.map(jnp.asarray, net), as_samples(x)
         space = net.spatial_needed(Space.DIAGONAL)
-        return jax.vmap(lambda x: _read(net.propagate(_start(x, x, space))))(x)
-
-
-def _start(x: PyTree, y: PyTree, space: Any) -> Any:
-    if is_sample(x):
-        return input_pair(x, y, space)
-    spaces = space if isinstance(space, tuple) else (space,) * len(x)
-    return tuple(_start(a, b, s) for a, b, s in zip(x, y, spaces, strict=True))
+        return jax.vmap(lambda x: _read(net.propagate(start(x, x, space))))(x)
 
 
 def _read(pair: Any) -> Block:

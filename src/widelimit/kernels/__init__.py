@@ -5,3 +5,7 @@ from ._empirical import EmpiricalNNGP as EmpiricalNNGP
 from ._empirical import EmpiricalNTK as EmpiricalNTK
 from ._infinite import NNGP as NNGP
 from ._infinite import NTK as NTK
+from ._monte_carlo import Estimate as Estimate
+from ._monte_carlo import MonteCarloNNGP as MonteCarloNNGP
+from ._monte_carlo import MonteCarloNTK as MonteCarloNTK
+from ._nodes import node_kernels as node_kernels

@@ -2,10 +2,22 @@
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
-from .._typing import Array, PyTree
-from ..arch import AbstractLayer, batch, check_kernel_limit, check_start, example_shape, input_signal, is_sample
-from ..engine import AbstractEngine, Reference
+from .._typing import Array, PyTree, Tracer
+from ..arch import (
+    AbstractLayer,
+    Space,
+    batch,
+    check_kernel_limit,
+    check_start,
+    check_vocabulary,
+    example_shape,
+    explain_overflow,
+    input_signal,
+    is_sample,
+)
+from ..engine import AbstractEngine, Reference, start
 from ._base import AbstractKernel
 
 
@@ -26,7 +38,8 @@ class NNGP(AbstractKernel):
     Raises
     ------
     ValueError
-        If the architecture has no limit in closed form; the message names the layer and the remedy.
+        If the architecture has no limit in closed form; the message names the layer and the remedy. On evaluation, if
+        a layer overflows; the message names it.
     """
 
     net: AbstractLayer
@@ -40,11 +53,13 @@ class NNGP(AbstractKernel):
     def block(self, x1: Array, x2: Array | None = None) -> Array:
         """Return the kernel of two batches, (n1, n2)."""
         x1 = _read(self.net, x1, "x1")
-        return self.engine.block(self.net, x1, x1 if x2 is None else _read(self.net, x2, "x2")).nngp
+        x2 = x1 if x2 is None else _read(self.net, x2, "x2")
+        return _finite(self.net, self.engine.block(self.net, x1, x2).nngp, x1, x2)
 
     def diagonal(self, x: Array) -> Array:
         """Return the kernel of each input with itself, (n,)."""
-        return self.engine.diagonal(self.net, _read(self.net, x, "x")).nngp
+        x = _read(self.net, x, "x")
+        return _finite(self.net, self.engine.diagonal(self.net, x).nngp, x, x)
 
 
 class NTK(AbstractKernel):
@@ -66,7 +81,7 @@ class NTK(AbstractKernel):
     ------
     ValueError
         If the architecture has no limit in closed form, or its parameterization no kernel limit; the message names
-        the layer and the remedy.
+        the layer and the remedy. On evaluation, if a layer overflows; the message names it.
     """
 
     net: AbstractLayer
@@ -80,20 +95,34 @@ class NTK(AbstractKernel):
     def block(self, x1: Array, x2: Array | None = None) -> Array:
         """Return the kernel of two batches, (n1, n2)."""
         x1 = _read(self.net, x1, "x1")
-        return self.engine.block(self.net, x1, x1 if x2 is None else _read(self.net, x2, "x2")).ntk
+        x2 = x1 if x2 is None else _read(self.net, x2, "x2")
+        return _finite(self.net, self.engine.block(self.net, x1, x2).ntk, x1, x2)
 
     def diagonal(self, x: Array) -> Array:
         """Return the kernel of each input with itself, (n,)."""
-        return self.engine.diagonal(self.net, _read(self.net, x, "x")).ntk
+        x = _read(self.net, x, "x")
+        return _finite(self.net, self.engine.diagonal(self.net, x).ntk, x, x)
 
 
 def _read(net: AbstractLayer, x: PyTree, name: str) -> PyTree:
     x = batch(x, name)
     net.out_shape(example_shape(x))
     if input_signal(net).tokens:
+        check_vocabulary(net, x, name)
         return x
     return jax.tree.map(lambda s: s.with_values(_floating(s.values)), x, is_leaf=is_sample)
 
 
 def _floating(x: Array) -> Array:
     return x if jnp.issubdtype(x.dtype, jnp.floating) else jnp.asarray(x, float)
+
+
+def _finite(net: AbstractLayer, kernel: Array, x1: PyTree, x2: PyTree) -> Array:
+    """Return a kernel, refusing a concrete one of finite inputs that is not finite: some layer overflows."""
+    if isinstance(kernel, Tracer) or bool(jnp.isfinite(kernel).all()):
+        return kernel
+    where = np.argwhere(~np.isfinite(np.asarray(kernel)))[0]
+    x, y = (jax.tree.map(lambda a, i=i: jnp.asarray(a)[i], many) for many, i in ((x1, where[0]), (x2, where[-1])))
+    found = f"[{', '.join(map(str, where))}]"
+    net, space = jax.tree.map(jnp.asarray, net), net.spatial_needed(Space.DIAGONAL)
+    raise ValueError(f"the kernel at {found} is {kernel[tuple(where)]}: {explain_overflow(net, start(x, y, space))}")

@@ -47,7 +47,8 @@ def curves(panel: Curves, key: str) -> markupsafe.Markup:
     longest = max((len(series.name) for series in panel.series if series.mark != "points"), default=0)
     width = max(WIDTH, round(WIDTH - RIGHT + 12 + LETTER * longest))
     return markupsafe.Markup(
-        f'<svg class="static-chart" viewBox="0 0 {width} {HEIGHT}" role="img" aria-labelledby="{key}-title {key}-text">'
+        f'<svg class="static-chart" viewBox="0 0 {width} {HEIGHT}" width="{width}" role="img" '
+        f'aria-labelledby="{key}-title {key}-text">'
         f'<title id="{key}-title">{html.escape(panel.title)}</title>'
         f'<desc id="{key}-text">{html.escape(panel.text)}</desc>\n{body}\n</svg>'
     )

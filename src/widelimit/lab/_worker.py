@@ -24,7 +24,7 @@ from ._folders import cache_folder
 T = TypeVar("T")
 
 MOST_CACHE_BYTES = 512 * 2**20
-MOST_SHAPES, MOST_AHEAD = 40, 18
+MOST_SHAPES, MOST_AHEAD = 20, 18
 TIDY, GONE_PER_SHAPE = 8, 5
 
 

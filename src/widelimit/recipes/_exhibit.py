@@ -38,7 +38,7 @@ class Series:
     Attributes
     ----------
     name
-        The direct label.
+        What its column of the table is called.
     role
         What it stands for.
     x, y
@@ -47,6 +47,12 @@ class Series:
         A band around it, or empty.
     mark
         Drawn as a line, a dashed line or points.
+    thin
+        One of many of its kind, drawn so that what lies beneath stays visible.
+    label
+        The direct label where it is not the name; empty for one of many, of which the first is labelled.
+    label_at
+        The place of the label along x, where curves that end together need theirs elsewhere; None for the end.
     """
 
     name: str
@@ -56,6 +62,9 @@ class Series:
     low: Sequence[float | None] = dataclasses.field(default_factory=list)
     high: Sequence[float | None] = dataclasses.field(default_factory=list)
     mark: Literal["line", "dashed", "points"] = "line"
+    thin: bool = False
+    label: str | None = None
+    label_at: float | None = None
 
 
 @dataclasses.dataclass(frozen=True)

@@ -60,6 +60,9 @@ def test_it_prints_as_an_article(open_page, tmp_path):
     expect(page.locator("h1")).to_be_visible()
     expect(page.get_by_label("Code of the cell")).to_be_visible()
     assert page.get_by_role("button").filter(visible=True).count() == 0
+    # The numbers of a figure are printed, its table of data is not.
+    expect(page.locator("#intuition-figure .table").first).to_be_visible()
+    expect(page.locator("#intuition-figure .table").last).to_be_hidden()
     pdf = page.pdf(path=tmp_path / "page.pdf")
     assert pdf.startswith(b"%PDF")
 

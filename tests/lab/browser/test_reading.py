@@ -28,6 +28,9 @@ def test_everything_reads_without_scripts(open_page):
     expect(page.locator(".sources li")).to_have_count(7)
     expect(page.locator("#storyboard noscript")).to_have_count(1)
     expect(page.get_by_text("In the wide limit a network stays close enough")).to_be_visible()
+    # What only scripts can do is not offered.
+    for words in page.get_by_text("press Check").all():
+        expect(words).to_be_hidden()
     page.get_by_role("link", name=re.compile("Math")).first.click()
     expect(page).to_have_url(re.compile("#math$"))
 
@@ -68,6 +71,7 @@ def test_the_cell_runs_is_edited_fails_and_comes_back(open_page, picture):
     run, cell = page.get_by_role("button", name="Run", exact=True), page.get_by_label("Code of the cell")
     answer, standing = page.locator(".cell-answer"), page.locator(".cell-standing")
     expect(standing).to_have_text("as reviewed: a witness")
+    expect(page.locator(".cell-lines span")).to_have_text([str(number) for number in range(1, 37)])
     run.click()
     expect(answer).to_contain_text("mean squared error 0.0004", timeout=SLOW)
     picture(page, "ran")

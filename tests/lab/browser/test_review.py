@@ -14,7 +14,8 @@ def show(page):
 
 def figures(place):
     rows = place.locator(".check-numbers div")
-    return dict(zip(rows.locator("dt").all_inner_texts(), rows.locator("dd").all_inner_texts(), strict=True))
+    values = [text.replace("−", "-") for text in rows.locator("dd").all_inner_texts()]
+    return dict(zip(rows.locator("dt").all_inner_texts(), values, strict=True))
 
 
 def test_a_check_runs_and_shows_its_numbers(open_page, picture):

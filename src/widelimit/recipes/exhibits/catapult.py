@@ -15,13 +15,15 @@ ever.
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Sequence
+from typing import Literal
 
 import jax
 import numpy as np
 
 from ...arch import Dense, Identity, serial
 from .._descent import Descent, descent
-from .._exhibit import Axis, Curves, Exhibit, Number, Role, Series
+from .._exhibit import Axis, Curves, Exhibit, Number, Series
 from ._common import Progress, plain, tell, within
 
 LARGEST_LOSS = 1e9
@@ -119,18 +121,26 @@ def _said(share: float, path: _Path) -> str:
     return f"{share:g} the loss falls and the kernel ends at {path.kernel[-1]:.3f} of its start"
 
 
-def _role(share: float) -> Role:
-    return "linear" if share <= 2 else "finite" if share <= 4 else "neutral"
+def _last(values: Sequence[float | None]) -> int:
+    return max(step for step, value in enumerate(values) if value is not None)
+
+
+def _named_at(values: Sequence[float | None]) -> float:
+    # At the top of what is drawn, where the curves are apart; within one that does not rise.
+    top = max((value, step) for step, value in enumerate(values) if value is not None)[1]
+    return float(top or 0.6 * _last(values))
 
 
 def _losses(paths: dict[float, _Path]) -> Curves:
+    series = [_series(share, path.loss, SMALLEST_LOSS, LARGEST_LOSS) for share, path in paths.items()]
+    drawn = [dataclasses.replace(one, label_at=_named_at(one.y)) for one in series]
     ends = "; ".join(f"ηλ₀ = {share:g}: {path.loss[0]:.2g} to {path.loss[-1]:.2g}" for share, path in paths.items())
     return Curves(
         "Loss",
         f"Loss over gradient steps, first to last. {ends}.",
-        Axis("gradient steps"),
+        Axis("gradient steps", low=0.0, high=float(max(one.x[_last(one.y)] for one in drawn))),
         Axis("loss", "log"),
-        [_series(share, path.loss, SMALLEST_LOSS, LARGEST_LOSS) for share, path in paths.items()],
+        drawn,
     )
 
 
@@ -153,4 +163,6 @@ def _sharpness(paths: dict[float, _Path]) -> Curves:
 
 def _series(share: float, values: list[float], low: float, high: float) -> Series:
     steps = [float(step) for step in range(len(values))]
-    return Series(f"ηλ₀ = {share:g}", _role(share), steps, [v if low <= v <= high else None for v in values])
+    seen = [v if low <= v <= high else None for v in values]
+    mark: Literal["line", "dashed"] = "dashed" if share > 4 else "line"
+    return Series(f"ηλ₀ = {share:g}", "finite", steps, seen, mark=mark, label_at=0.0)

@@ -154,13 +154,14 @@ def _correlations(layers: _Layers, weight: float, config: Config) -> list[float]
 def _against_depth(config: Config, correlations: dict[float, list[float]], critical: float) -> Curves:
     depth = [float(layer) for layer in range(1, config.depth + 1)]
     series = [
-        Series(f"σw = {scale:g}", "infinite" if scale <= critical else "finite", depth, found)
+        Series(f"σw = {scale:g}", "infinite", depth, found, mark="dashed" if scale <= critical else "line")
         for scale, found in correlations.items()
     ]
     ends = ", ".join(f"{found[-1]:.2f} at σw = {scale:g}" for scale, found in correlations.items())
     below = "all inputs become alike" if config.bias_std > 0 else "the signal itself dies out, without biases"
     text = (
-        f"After {config.depth} layers the correlation is {ends}. Below the critical scale {critical:.3f} {below}; "
+        f"After {config.depth} layers the correlation is {ends}. Below the critical scale "
+        f"{critical:.3f} (dashed) {below}; "
         "above it even close inputs are driven apart."
     )
     return Curves(

@@ -24,17 +24,19 @@ from ._common import Progress, plain, tell, within
 
 @dataclasses.dataclass(frozen=True)
 class Config:
-    """Width of the networks, how many there are, and training."""
+    """Width of the networks, how many there are, training, and the scales of weights and biases."""
 
     width: int = 2048
     networks: int = 40
-    points: int = 6
-    steps: int = 300
-    step: float = 0.8
+    points: int = 4
+    steps: int = 100
+    step: float = 0.5
+    weight_std: float = 1.5
+    bias_std: float = 0.3
 
     def __post_init__(self) -> None:
         """Check the numbers."""
-        within("width", self.width, 8, 2048)
+        within("width", self.width, 8, 8192)
         within("networks", self.networks, 5, 100)
         within("points", self.points, 2, 20)
         within("steps", self.steps, 1, 3000)
@@ -44,7 +46,7 @@ def run(config: Config, progress: Progress | None = None) -> Exhibit:
     """Train networks from different starts and compare them with the closed form."""
     x, grid = np.linspace(-1, 1, config.points)[:, None], np.linspace(-1.5, 1.5, 61)[:, None]
     y = np.sin(3 * x[:, 0])
-    net = Architecture(1, "erf", 1.2, 0.4).build(config.width, 1)
+    net = Architecture(1, "erf", config.weight_std, config.bias_std).build(config.width, 1)
     rate = config.step * largest_step(NTK(net)(x))
     ensemble = infinite_ensemble(net, x, y[:, None], optimizer=GradientDescent(rate)).at(config.steps, grid)
     mean, std = np.asarray(ensemble.mean)[:, 0], np.asarray(ensemble.std)[:, 0]
@@ -59,7 +61,10 @@ def run(config: Config, progress: Progress | None = None) -> Exhibit:
     spread = float(np.sqrt(np.mean(outputs.std(0, ddof=1) ** 2) / np.mean(std**2)))
     tell(progress, 1, 1, "done")
     inputs = grid[:, 0].tolist()
-    shown = [Series("networks" if i == 0 else "", "finite", inputs, f.tolist()) for i, f in enumerate(outputs[:8])]
+    shown = [
+        Series(f"network {i + 1}", "finite", inputs, f.tolist(), thin=True, label="" if i else "networks")
+        for i, f in enumerate(outputs[:8])
+    ]
     band = Series("mean ± 2σ", "infinite", inputs, mean.tolist(), (mean - 2 * std).tolist(), (mean + 2 * std).tolist())
     data = Series("data", "data", x[:, 0].tolist(), y.tolist(), mark="points")
     text = (

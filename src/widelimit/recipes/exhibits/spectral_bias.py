@@ -29,7 +29,7 @@ class Config:
     points: int = 32
     frequencies: tuple[int, ...] = (1, 2, 3, 5)
     steps: int = 3000
-    step: float = 0.8
+    step: float = 0.2
     seed: int = 0
 
     def __post_init__(self) -> None:
@@ -63,13 +63,17 @@ def run(config: Config, progress: Progress | None = None) -> Exhibit:
     for k, v in modes.items():
         left = [abs(float(v @ (f - y))) / abs(start[k]) for f in path]
         expected = [float(abs(1 - rate * values[k]) ** step) for step in every]
-        series.append(Series(f"frequency {k}", "finite", [float(s) + 1 for s in every], left))
-        series.append(Series(f"limit, {k}", "infinite", [float(s) + 1 for s in every], expected, mark="dashed"))
         half = next((step for step, share in zip(every, left, strict=True) if share < 0.5), None)
         numbers.append(Number(f"eigenvalue_{k}", f"eigenvalue of frequency {k}", values[k]))
         numbers.append(
             Number(f"half_{k}", f"steps until half of frequency {k} is learnt", None if half is None else float(half))
         )
+        # Named where each stands at a half: all of them end at zero.
+        place = float(half or 1)
+        time = [float(s) + 1 for s in every]
+        label = "" if series else "limit"
+        series.append(Series(f"limit, {k}", "infinite", time, expected, mark="dashed", thin=True, label=label))
+        series.append(Series(f"frequency {k}", "finite", time, left, label_at=place))
         times.append(f"{k} after {half} steps" if half is not None else f"{k} not within {config.steps} steps")
     numbers.append(Number("fourier", "how far Fourier modes are from eigenvectors, relative", off, None, 0.0, 1e-3))
     panel = Curves(

@@ -62,7 +62,9 @@ def run(config: Config, progress: Progress | None = None) -> Exhibit:
     cells = len(grid)
     right = float(np.mean(np.sign(mean[cells:]) == labels))
     probability = scipy.special.ndtr(mean[:cells] / np.maximum(std[:cells], 1e-12))
-    points = [Point(float(a), float(b), "+" if c > 0 else "−") for (a, b), c in zip(x, y, strict=True)]
+    points = [
+        Point(float(a), float(b), "upper moon" if c > 0 else "lower moon") for (a, b), c in zip(x, y, strict=True)
+    ]
 
     def surface(title: str, text: str, value: str, values: np.ndarray) -> Surface:
         table = values.reshape(config.cells, config.cells).tolist()
@@ -71,7 +73,7 @@ def run(config: Config, progress: Progress | None = None) -> Exhibit:
     panels = [
         surface(
             "Probability of the upper moon",
-            f"Where trained networks say +; {right:.1%} of 600 new points are classified right.",
+            f"Where trained networks see the upper moon; {right:.1%} of 600 new points are classified right.",
             "probability",
             probability,
         ),

@@ -15,7 +15,7 @@ import numpy as np
 from ...kernels import NTK
 from .._architecture import Architecture
 from .._descent import descent, largest_step
-from .._exhibit import Axis, Curves, Exhibit, Number, Series
+from .._exhibit import Axis, Curves, Exhibit, Number, Role, Series
 from ._common import Progress, plain, tell, within
 
 ASKED = (500, 10000)
@@ -89,8 +89,13 @@ def run(config: Config, progress: Progress | None = None) -> Exhibit:
 
 def _panel(width: int, gamma: np.ndarray, before: list, after: list, limit: np.ndarray, moved: float) -> Curves:
     angles = gamma.tolist()
-    series = [Series("start" if i == 0 else "", "linear", angles, k.tolist()) for i, k in enumerate(before)]
-    series += [Series("trained" if i == 0 else "", "finite", angles, k.tolist()) for i, k in enumerate(after)]
+    # Thin lines of the trained networks on the lines of their starts: where they hardly move, both are seen.
+    kinds: list[tuple[str, Role, list, bool]] = [("start", "linear", before, False), ("trained", "finite", after, True)]
+    series = [
+        Series(f"{name} {i + 1}", role, angles, kernel.tolist(), thin=thin, label="" if i else name)
+        for name, role, kernels, thin in kinds
+        for i, kernel in enumerate(kernels)
+    ]
     series.append(Series("limit", "infinite", angles, limit.tolist(), mark="dashed"))
     text = (
         f"Kernel of (1, 0) with the point at angle γ: {len(before)} networks at the start and after "

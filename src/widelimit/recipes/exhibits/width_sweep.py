@@ -71,10 +71,10 @@ def run(config: Config, progress: Progress | None = None) -> Exhibit:
         for key, name in QUANTITIES
     ]
     said = ", ".join(
-        f"the {name} as width^({slopes[key].exponent:+.2f} ± {slopes[key].standard_error:.2f})"
+        f"the {name} with power {slopes[key].exponent:+.2f} ± {slopes[key].standard_error:.2f}"
         for key, name in QUANTITIES
     )
-    sentence = f"After {config.steps} steps {said}."
+    sentence = f"After {config.steps} steps, as powers of the width: {said}."
     notes = [
         f"Widths up to {max(config.widths)} and {config.seeds} seeds, so that it takes seconds; each point is "
         "one network.",

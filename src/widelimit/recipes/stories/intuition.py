@@ -75,8 +75,7 @@ def run(config: Config) -> Story:
 
     def distances(i: int) -> Curves:
         series = [
-            Series(f"width {w}", "finite", [0.0, *moved[w][: i + 1].tolist()], [0.0, *gap[w][: i + 1].tolist()])
-            for w in config.widths
+            Series(f"width {w}", "finite", moved[w][: i + 1].tolist(), gap[w][: i + 1].tolist()) for w in config.widths
         ]
         here = [(float(moved[w][i]), float(gap[w][i])) for w in config.widths]
         series.append(Series("now", "neutral", [a for a, _ in here], [b for _, b in here], mark="points"))
@@ -86,16 +85,8 @@ def run(config: Config) -> Story:
         return Curves(
             "How far it moved, how far it left the plane",
             f"Mean of {config.seeds} networks, each with {config.learnt[i]:.0%} of its residual learnt. {listed}.",
-            Axis(
-                "distance moved by the parameters, share of their length",
-                low=0.0,
-                high=1.05 * max(map(np.max, moved.values())),
-            ),
-            Axis(
-                "gap to the tangent plane, share of what was learnt",
-                low=0.0,
-                high=1.05 * max(map(np.max, gap.values())),
-            ),
+            _spread("distance moved by the parameters, share of their length", moved),
+            _spread("gap to the tangent plane, share of what was learnt", gap),
             series,
         )
 
@@ -108,6 +99,11 @@ def run(config: Config) -> Story:
         for i, share in enumerate(config.learnt)
     ]
     return Story(TITLE, steps, captions, _numbers(config, moved, gap))
+
+
+def _spread(label: str, values: dict[int, np.ndarray]) -> Axis:
+    found = np.concatenate(list(values.values()))
+    return Axis(label, "log", low=0.75 * float(found.min()), high=1.3 * float(found.max()))
 
 
 def _numbers(config: Config, moved: dict[int, np.ndarray], gap: dict[int, np.ndarray]) -> list[Number]:

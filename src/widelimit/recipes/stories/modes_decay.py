@@ -9,7 +9,7 @@ import numpy as np
 from ...kernels import NTK
 from .._descent import largest_step
 from .._exhibit import Axis, Curves, Number, Series
-from ._setting import INPUT, Setting, span
+from ._setting import INPUT, Setting, percent, span
 from ._story import Story
 
 
@@ -72,8 +72,8 @@ def run(config: Config) -> Story:
             [setting.curve("network", "finite", functions[step]), setting.data()],
         )
         steps.append([function, decay])
-        left = ", ".join(f"{size[step][i] / size[0][i]:.0%}" for i in range(config.modes))
-        captions.append(f"After {step} steps {left} of the first {config.modes} modes is left.")
+        left = ", ".join(f"{_left(size[step][i] / size[0][i])} of mode {i + 1}" for i in range(config.modes))
+        captions.append(f"After {step} steps there is left: {left}.")
         numbers += [
             Number(
                 f"left_{i + 1}_{step}",
@@ -83,6 +83,10 @@ def run(config: Config) -> Story:
             for i in range(config.modes)
         ]
     return Story("Modes decay exponentially", steps, captions, numbers)
+
+
+def _left(share: float) -> str:
+    return "all" if share > 0.995 else percent(share)
 
 
 def _above(value: float, low: float) -> float | None:

@@ -2,20 +2,24 @@
 // also where x runs back and forth, as in a trajectory.
 
 import uPlot from "uplot";
-import { drawLabels, measureLabels, separate } from "lab/charts/labels.js";
-import { drawBand, drawSeries, endOf } from "lab/charts/marks.js";
+import { drawInline, drawLabels, flow, measureLabels, separate } from "lab/charts/labels.js";
+import { drawBand, drawSeries, endOf, pointAt } from "lab/charts/marks.js";
 import { palette, watchPalette } from "lab/charts/palette.js";
 import { rangeOf } from "lab/charts/ranges.js";
-import { logTicks, tickText } from "lab/charts/ticks.js";
+import { logTicks, tickText, typeset } from "lab/charts/ticks.js";
 
 const TEXT = 12.5;
 const LINE = 15;
+const ROW = 19;
+// Below this width names beside the curves would take a third of the picture.
+const NARROW = 480;
 
 /** Mounts a chart; `options` are { height, onPick(x, y) }. Returns { update(panel), destroy() }. */
 export function mount(element, panel, options = {}) {
   let chart = null;
   let shown = panel;
   let labels = [];
+  let rows = 0;
   const state = { ranges: null };
 
   const size = () => {
@@ -25,9 +29,13 @@ export function mount(element, panel, options = {}) {
 
   function build() {
     chart?.destroy();
-    labels = texts(shown, size().width);
-    const right = Math.max(10, ...labels.map((label) => label.width + 12));
-    chart = new uPlot(settings(shown, size(), right, state, draw), dummy(state), element);
+    const { width, height } = size();
+    const above = width < NARROW;
+    labels = texts(shown, above ? width : Math.min(190, Math.max(84, width * 0.27)));
+    rows = above ? flow(labels, width - 4) : 0;
+    const right = above ? 16 : Math.max(10, ...labels.map((label) => label.width + 12));
+    const room = { width, height: height + rows * ROW, top: 22 + rows * ROW, right };
+    chart = new uPlot(settings(shown, room, state, draw), dummy(state), element);
     if (options.onPick) listen(chart, options.onPick);
   }
 
@@ -46,23 +54,44 @@ export function mount(element, panel, options = {}) {
     context.restore();
     context.save();
     context.font = `500 ${TEXT * ratio}px ${colors.font}`;
-    drawEnds(context, bbox, ratio, colors, place);
+    if (rows) drawAbove(context, ratio, colors);
+    else drawEnds(context, bbox, ratio, colors, place);
+    drawOn(context, bbox, ratio, colors, place);
     context.font = `400 ${TEXT * ratio}px ${colors.font}`;
     context.fillStyle = colors.soft;
     context.textAlign = "left";
     context.textBaseline = "alphabetic";
-    context.fillText(shown.y.label, 2 * ratio, 13 * ratio);
+    context.fillText(typeset(shown.y.label), 2 * ratio, (13 + rows * ROW) * ratio);
     context.restore();
+  }
+
+  const dress = (label, colors) => {
+    const series = shown.series.find((one) => one.name === label.name);
+    return series && { ...label, series, color: colors[series.role], mark: series.mark ?? "line" };
+  };
+
+  function drawAbove(context, ratio, colors) {
+    const placed = labels.map((label) => dress(label, colors)).filter(Boolean);
+    for (const label of placed) label.y = (label.row * ROW + 9) * ratio;
+    drawLabels(context, placed, 2 * ratio, LINE * ratio, ratio);
+  }
+
+  // Names that have a place on their curve.
+  function drawOn(context, bbox, ratio, colors, place) {
+    const named = shown.series.filter((series) => series.label_at != null && labelOf(series) !== "");
+    const placed = named.map((series) => ({ text: labelOf(series), color: colors[series.role], point: pointAt(series, series.label_at, place) }));
+    const box = { left: bbox.left, right: bbox.left + bbox.width, top: bbox.top };
+    drawInline(context, placed.filter((label) => label.point), box, LINE * ratio, ratio, colors.ground);
   }
 
   function drawEnds(context, bbox, ratio, colors, place) {
     const placed = [];
     for (const label of labels) {
-      const series = shown.series.find((one) => one.name === label.name);
-      const end = series && endOf(series, place);
+      const dressed = dress(label, colors);
+      const end = dressed && endOf(dressed.series, place);
       if (!end) continue;
       const at = Math.min(Math.max(end[1], bbox.top), bbox.top + bbox.height);
-      placed.push({ ...label, at, height: label.lines.length * LINE * ratio, color: colors[series.role], mark: series.mark ?? "line" });
+      placed.push({ ...dressed, at, height: label.lines.length * LINE * ratio });
     }
     separate(placed, bbox.top - 6 * ratio, bbox.top + bbox.height + 8 * ratio);
     drawLabels(context, placed, bbox.left + bbox.width + 8 * ratio, LINE * ratio, ratio);
@@ -95,15 +124,15 @@ export function mount(element, panel, options = {}) {
 
 // What a chart has to be built anew for: names, marks and axes. All else is drawn again.
 const key = (panel) =>
-  JSON.stringify([panel.series.map((s) => [labelOf(s), s.role, s.mark]), panel.x.label, panel.x.scale, panel.y.label, panel.y.scale]);
+  JSON.stringify([panel.series.map((s) => [labelOf(s), s.role, s.mark, s.label_at ?? null]), panel.x.label, panel.x.scale, panel.y.label, panel.y.scale]);
 
-const labelOf = (series) => series.label ?? series.name;
+const labelOf = (series) => typeset(series.label ?? series.name);
 
-function texts(panel, width) {
-  const named = panel.series.filter((series) => labelOf(series) !== "");
+// Names that stand beside or above the picture.
+function texts(panel, widest) {
+  const named = panel.series.filter((series) => labelOf(series) !== "" && series.label_at == null);
   const context = document.createElement("canvas").getContext("2d");
   context.font = `500 ${TEXT}px ${palette().font}`;
-  const widest = Math.min(190, Math.max(84, width * 0.27));
   return measureLabels(context, named.map(labelOf), widest).map((label, at) => ({ ...label, name: named[at].name }));
 }
 
@@ -120,7 +149,7 @@ function placer(plot) {
   };
 }
 
-function settings(panel, size, right, state, draw) {
+function settings(panel, { width, height, top, right }, state, draw) {
   const colors = palette();
   const scale = (name) => ({
     time: false,
@@ -137,13 +166,14 @@ function settings(panel, size, right, state, draw) {
     ...more,
   });
   return {
-    ...size,
-    padding: [22, right, 0, 4],
+    width,
+    height,
+    padding: [top, right, 0, 4],
     legend: { show: false },
     cursor: { show: false },
     scales: { x: scale("x"), y: scale("y") },
     axes: [
-      axis("x", { label: panel.x.label, labelFont: `400 ${TEXT}px ${colors.font}`, labelSize: 20, size: 26, gap: 6 }),
+      axis("x", { label: typeset(panel.x.label), labelFont: `400 ${TEXT}px ${colors.font}`, labelSize: 20, size: 26, gap: 6 }),
       axis("y", { size: widthOfTicks, gap: 6 }),
     ],
     series: [{}, { show: true, stroke: "transparent", points: { show: false }, paths: () => null }],

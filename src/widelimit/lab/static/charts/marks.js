@@ -62,6 +62,17 @@ function drawPoints(context, series, color, place, ratio, ring) {
   }
 }
 
+/** The point of a series whose x is nearest to `x`, in pixels, or null. */
+export function pointAt(series, x, place) {
+  let best = null;
+  for (let at = 0; at < series.x.length; at++) {
+    const point = place(series.x[at], series.y[at]);
+    const far = Math.abs(series.x[at] - x);
+    if (point && (!best || far < best.far)) best = { far, point };
+  }
+  return best?.point ?? null;
+}
+
 /** The last drawable point of a series in pixels, or null. */
 export function endOf(series, place) {
   for (let at = series.x.length - 1; at >= 0; at--) {

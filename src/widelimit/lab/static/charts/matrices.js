@@ -2,6 +2,7 @@
 
 import { canvas, pixels } from "lab/charts/canvas.js";
 import { drawScaleBar, extent, shades } from "lab/charts/shades.js";
+import { typeset } from "lab/charts/ticks.js";
 
 const HEAD = 24;
 const FOOT = 22;
@@ -16,7 +17,7 @@ export function mount(element, panel) {
   const layout = (width) => {
     const count = shown.matrices.length;
     const columns = Math.max(1, Math.min(count, Math.floor((width + GAP) / (SMALLEST + GAP))));
-    const side = Math.min(280, Math.floor((width - GAP * (columns - 1)) / columns));
+    const side = Math.min(352, Math.floor((width - GAP * (columns - 1)) / columns));
     return { columns, side, rows: Math.ceil(count / columns) };
   };
   const tall = (width) => {
@@ -42,7 +43,7 @@ export function mount(element, panel) {
     context.font = `500 13px ${colors.font}`;
     context.textAlign = "left";
     context.textBaseline = "alphabetic";
-    context.fillText(matrix.name, x, y - 8, side);
+    context.fillText(typeset(matrix.name), x, y - 8, side);
     context.imageSmoothingEnabled = false;
     context.drawImage(pixels(matrix.values, shade), x, y, side, side);
     context.strokeStyle = colors.edge;
@@ -52,9 +53,9 @@ export function mount(element, panel) {
     context.fillStyle = colors.soft;
     context.font = `400 12px ${colors.font}`;
     context.textBaseline = "top";
-    context.fillText(shown.labels[0], x, y + side + 4);
+    context.fillText(typeset(shown.labels[0]), x, y + side + 4);
     context.textAlign = "right";
-    context.fillText(shown.labels.at(-1), x + side, y + side + 4);
+    context.fillText(typeset(shown.labels.at(-1)), x + side, y + side + 4);
   }
 
   const drawing = canvas(element, tall, draw);

@@ -63,7 +63,7 @@ export function mount(element, panel) {
   function drawPoint(context, area, point, kind, colors) {
     const x = area.x + (area.width * (point.x - shown.x[0])) / (shown.x.at(-1) - shown.x[0]);
     const y = area.y + area.height - (area.height * (point.y - shown.y[0])) / (shown.y.at(-1) - shown.y[0]);
-    drawShape(context, SHAPES[kind % SHAPES.length], x, y, kind % 2 ? colors.infinite : colors.finite, colors.ground);
+    drawShape(context, SHAPES[kind % SHAPES.length], x, y, ...inks(kind, colors));
   }
 
   function drawKey(context, kinds, bar, colors) {
@@ -72,7 +72,7 @@ export function mount(element, panel) {
     context.textAlign = "left";
     context.textBaseline = "middle";
     kinds.slice(0, 4).forEach((label, kind) => {
-      drawShape(context, SHAPES[kind], x + 5, y, kind % 2 ? colors.infinite : colors.finite, colors.ground);
+      drawShape(context, SHAPES[kind], x + 5, y, ...inks(kind, colors));
       context.fillStyle = colors.soft;
       context.fillText(label, x + 16, y);
       x += context.measureText(label).width + 36;
@@ -89,6 +89,9 @@ export function mount(element, panel) {
   };
 }
 
+// Colours mean models; classes differ in shape, and in what is light and dark, on any shade.
+const inks = (kind, colors) => (kind % 2 ? [colors.ink, colors.raised] : [colors.raised, colors.ink]);
+
 function drawShape(context, shape, x, y, fill, ring) {
   const corners = { triangle: 3, square: 4, diamond: 4 }[shape];
   context.beginPath();
@@ -100,7 +103,7 @@ function drawShape(context, shape, x, y, fill, ring) {
   context.closePath();
   context.fillStyle = fill;
   context.strokeStyle = ring;
-  context.lineWidth = 1.25;
+  context.lineWidth = 1.5;
   context.fill();
   context.stroke();
 }

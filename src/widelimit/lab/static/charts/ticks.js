@@ -21,6 +21,16 @@ const RAISED = { "-": "⁻", 0: "⁰", 1: "¹", 2: "²", 3: "³", 4: "⁴", 5: "
 /** A power of ten as text, 10⁻³. */
 export const power = (exponent) => `10${[...String(exponent)].map((sign) => RAISED[sign]).join("")}`;
 
+/** A text of the library as print sets it: 1e-06 as 10⁻⁶, a true minus, and a thin space before a per cent sign. */
+export const typeset = (text) =>
+  text
+    .replace(/(?<![\w.])(\d+(?:\.\d+)?)e([+-]?)0*(\d+)(?!\w)/g, (_all, lead, sign, digits) => {
+      const raised = power(Number(`${sign}${digits}`));
+      return Number(lead) === 1 ? raised : `${lead}·${raised}`;
+    })
+    .replace(/(^|[\s([=:,±])-(?=\d)/g, "$1−")
+    .replace(/(\d)%/g, "$1\u202f%");
+
 /** A number beside a tick. */
 export function tickText(value) {
   if (value === 0) return "0";

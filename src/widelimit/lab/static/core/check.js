@@ -2,10 +2,11 @@
 
 import { html } from "htm/preact";
 import { signal } from "@preact/signals";
+import { typeset } from "lab/core/format.js";
 import { source } from "lab/core/source.js";
 
 const usual = (value) => value === 0 || (Math.abs(value) >= 1e-3 && Math.abs(value) < 1e4);
-const short = (value) => (usual(value) ? Number(value.toPrecision(4)).toString() : value.toExponential(1));
+const short = (value) => typeset(usual(value) ? Number(value.toPrecision(4)).toString() : value.toExponential(1));
 
 /** The state of one witness: "idle", "running", "done" or "failed". Several controls of one witness share it. */
 const states = new Map();
@@ -47,7 +48,7 @@ function answer(state) {
   const verdict = verdictOf(w);
   const relation = w.counter ? "must exceed" : "tolerance";
   return html`
-    <p class="check-verdict" data-passed=${w.passed}><strong class=${w.passed ? "good" : "bad"}>${verdict}</strong> ${w.statement}</p>
+    <p class="check-verdict" data-passed=${w.passed}><strong class=${w.passed ? "good" : "bad"}>${verdict}</strong> ${typeset(w.statement)}</p>
     <dl class="check-numbers">
       <div><dt>${w.left[0]}</dt><dd>${short(w.left[1])}</dd></div>
       <div><dt>${w.right[0]}</dt><dd>${short(w.right[1])}</dd></div>

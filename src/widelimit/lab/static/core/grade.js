@@ -3,6 +3,8 @@
 // A measured run is { config, step, phase, numbers, sentence, arrays }. What is judged is said by `of`: the quantity "after"
 // the change of the control, or the "ratio" after / before.
 
+import { typeset } from "lab/core/format.js";
+
 export const DIRECTIONS = [
   { key: "falls", text: "It falls" },
   { key: "same", text: "It stays about the same" },
@@ -32,7 +34,7 @@ function direction(prediction, answer, found) {
   const tolerance = prediction.tolerance ?? SAME;
   if (found.ratio === null) return nothing(prediction, found);
   const came = found.ratio > 1 + tolerance ? "rises" : found.ratio < 1 - tolerance ? "falls" : "same";
-  const text = `${DIRECTIONS.find((one) => one.key === came).text}: ${fromTo(prediction, found)}`;
+  const text = `${DIRECTIONS.find((one) => one.key === came).text}: ${fromTo(prediction, found)}.`;
   return { text, came, gap: null, hit: answer === null ? null : answer === came };
 }
 
@@ -41,14 +43,14 @@ function choice(prediction, answer, found) {
   const fits = (one) => (one.phase ? one.phase === found.phase : value !== null && value >= (one.low ?? -Infinity) && value < (one.high ?? Infinity));
   const came = prediction.choices.findIndex(fits);
   const numbers = found.before === null && found.after === null ? "" : ` (${fromTo(prediction, found)})`;
-  if (came < 0) return { text: `None of these: ${fromTo(prediction, found)}`, came, gap: null, hit: answer === null ? null : false };
+  if (came < 0) return { text: `None of these: ${fromTo(prediction, found)}.`, came, gap: null, hit: answer === null ? null : false };
   return { text: `${prediction.choices[came].text}${numbers}`, came, gap: null, hit: answer === null ? null : Number(answer) === came };
 }
 
 function number(prediction, answer, found) {
   const value = found[prediction.of ?? "after"];
   if (value === null) return nothing(prediction, found);
-  const text = prediction.of === "ratio" ? `${shown(value)} times as large: ${fromTo(prediction, found)}` : `${unit(prediction, value)} (before the change: ${unit(prediction, found.before)})`;
+  const text = prediction.of === "ratio" ? `${shown(value)} times as large: ${fromTo(prediction, found)}.` : `${unit(prediction, value)} (before the change: ${unit(prediction, found.before)})`;
   if (answer === null) return { text, came: value, gap: null, hit: null };
   const gap = Math.abs(answer - value);
   return { text, came: value, gap, hit: gap <= (prediction.tolerance ?? CLOSE) * Math.abs(value) };
@@ -62,8 +64,8 @@ function curve(prediction, answer, found) {
   return { text, gap, hit: gap <= (prediction.tolerance ?? CLOSE) };
 }
 
-const nothing = (prediction, found) => ({ text: `There is nothing to compare: ${fromTo(prediction, found)}`, gap: null, hit: null });
-const fromTo = (prediction, found) => `${unit(prediction, found.before)} before, ${unit(prediction, found.after)} after.`;
+const nothing = (prediction, found) => ({ text: `There is nothing to compare: ${fromTo(prediction, found)}.`, gap: null, hit: null });
+const fromTo = (prediction, found) => `${unit(prediction, found.before)} before, ${unit(prediction, found.after)} after`;
 
 // Linear between the points of a curve.
 function at({ x, y }, where) {
@@ -75,7 +77,7 @@ function at({ x, y }, where) {
 /** A value with its unit; with the unit "%" it is a share. */
 export function unit(prediction, value) {
   if (value === null || value === undefined) return "no value";
-  if (prediction.unit === "%") return `${shown(100 * value)} %`;
+  if (prediction.unit === "%") return `${shown(100 * value)}\u202f%`;
   return prediction.unit ? `${shown(value)} ${prediction.unit}` : shown(value);
 }
 
@@ -84,7 +86,7 @@ export function shown(value) {
   if (value === 0) return "0";
   const size = Math.abs(value);
   const text = size >= 1e5 || size < 1e-3 ? value.toExponential(1) : String(Number(value.toPrecision(3)));
-  return text.replace("-", "−");
+  return typeset(text);
 }
 
 /** The number in what was typed, in the unit of the prediction; null if it is none. */

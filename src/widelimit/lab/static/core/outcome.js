@@ -2,7 +2,9 @@
 
 import { html } from "htm/preact";
 import { useEffect, useRef } from "preact/hooks";
+import { typeset } from "lab/core/format.js";
 import { said, shown, unit } from "lab/core/grade.js";
+import { page } from "lab/core/page.js";
 import { Words } from "lab/core/predict.js";
 import { Sketch } from "lab/core/sketch.js";
 
@@ -19,7 +21,7 @@ export function Outcome({ prediction, result, onAgain }) {
     </dl>
     ${prediction.answer === "curve" && record.outcome && html`<${Drawn} prediction=${prediction} record=${record} />`}
     <p class="verdict" data-hit=${record.hit}>${verdict(record)}</p>
-    ${record.sentence && html`<p class="outcome-sentence">${record.sentence}</p>`}
+    ${record.sentence && html`<p class="outcome-sentence">${typeset(record.sentence)}</p>`}
     ${why && html`<${Words} text=${why} class="why" />`}
     <p class="outcome-record">${origin(record)}</p>
     <div class="buttons">
@@ -47,7 +49,7 @@ const nearest = ({ x, y }, where) => y[x.reduce((best, one, i) => (Math.abs(one 
 function gapWords(prediction, record) {
   if (prediction.answer === "curve") return `${shown(record.gap)} (root mean square between the curves)`;
   const size = prediction.of === "ratio" ? shown(record.gap) : unit(prediction, record.gap);
-  return record.came ? `${size}, that is ${shown((100 * record.gap) / Math.abs(record.came))} % of the outcome` : size;
+  return record.came ? `${size}, that is ${shown((100 * record.gap) / Math.abs(record.came))}\u202f% of the outcome` : size;
 }
 
 function verdict(record) {
@@ -60,7 +62,13 @@ function origin(record) {
   const day = new Date(record.revealed).toLocaleString([], { dateStyle: "medium", timeStyle: "short" });
   const version = record.library ? `, widelimit ${record.library}` : "";
   const { width, depth, parameterization, seed } = record.config ?? {};
-  return `From the run of ${day}${version}: width ${width}, depth ${depth}, ${String(parameterization).replace("_", "-")} parameterization, seed ${seed}, ${record.steps} steps. The record stays as it is.`;
+  return `From the run of ${day}${version}: width ${width}, depth ${depth}, ${named(parameterization)} parameterization, seed ${seed}, ${record.steps} steps. The record stays as it is.`;
+}
+
+// A value of the control as the page names it.
+function named(parameterization) {
+  const control = page.parts.demo?.controls.find((one) => one.key === "parameterization");
+  return control?.choices.find((one) => one.value === parameterization)?.label ?? String(parameterization);
 }
 
 // The demo is a module of its own; a page without it has no button.

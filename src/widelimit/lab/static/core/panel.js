@@ -1,7 +1,9 @@
 // Draws any panel of an exhibit or of a live run: title, chart, text alternative, and the data as a table.
 
 import { html } from "htm/preact";
+import { useComputed } from "@preact/signals";
 import { useEffect, useRef, useState } from "preact/hooks";
+import { typeset } from "lab/core/format.js";
 import { Tables } from "lab/core/table.js";
 
 const SLOW = 700;
@@ -21,12 +23,18 @@ export function Panel({ panel, options, children }) {
     if (!live) place.current.chart?.update(panel);
   }, [panel]);
   return html`<figure class="panel">
-    <p class="title">${first.title}</p>
-    <div class="chart" role="img" aria-label=${`${first.title}. ${first.text}`} ref=${place}></div>
+    <p class="title">${typeset(first.title)}</p>
+    <div class="chart" role="img" aria-label=${live ? typeset(first.title) : `${typeset(first.title)}. ${typeset(first.text)}`} ref=${place}></div>
     ${children}
-    <figcaption>${first.text}</figcaption>
+    ${live ? html`<${LiveCaption} panel=${panel} />` : html`<figcaption>${typeset(first.text)}</figcaption>`}
     <${DataTable} panel=${panel} live=${live} />
   </figure>`;
+}
+
+// What is said of a live picture may change with it; the rest is not rendered anew.
+function LiveCaption({ panel }) {
+  const text = useComputed(() => panel.value.text);
+  return html`<figcaption>${typeset(text.value)}</figcaption>`;
 }
 
 // The chart's module is loaded when a panel of its kind is first shown.

@@ -9,7 +9,8 @@ export async function attach(element, data) {
   for (const place of element.querySelectorAll(".check[data-witness]")) {
     render(html`<${Check} name=${place.dataset.witness} />`, place);
   }
-  const cell = cellState(data.code, await source());
+  // A program ends with a line break; the line after it is none.
+  const cell = cellState(data.code.replace(/\n$/, ""), await source());
   const place = element.querySelector(".cell");
   place.replaceChildren();
   render(html`<${Cell} cell=${cell} />`, place);

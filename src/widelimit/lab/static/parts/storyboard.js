@@ -2,6 +2,7 @@
 
 import { html, render } from "htm/preact";
 import { computed, signal, useSignal } from "@preact/signals";
+import { typeset } from "lab/core/format.js";
 import { linkTo } from "lab/core/links.js";
 import { page, sealed } from "lab/core/page.js";
 import { Panel } from "lab/core/panel.js";
@@ -140,7 +141,7 @@ function Told({ told, frame, changes, step }) {
   return html`
     <div class="story-told" aria-live="polite">
       <p><strong>You said ${changes[told.said]}; this frame was chosen for ${changes[told.change]}${same ? ", too" : ""}.</strong> ${told.text}</p>
-      <p class="note">${told.captions[step]} <a class="object-link" href=${linkTo(told.equation)}>${page.objects[told.equation].title}</a></p>
+      <p class="note">${typeset(told.captions[step])} <a class="object-link" href=${linkTo(told.equation)}>${page.objects[told.equation].title}</a></p>
     </div>
     ${frame.prediction && html`<div class="story-told"><${Predict} key=${frame.prediction.key} prediction=${frame.prediction} place="storyboard" /></div>`}
   `;

@@ -33,8 +33,8 @@ function empty(of, opening) {
 
 const tracks = () => Object.fromEntries(NAMES.map((name) => [name, []]));
 
-// Two points in the inner thirds of the data.
-const pairOf = (count) => [Math.floor((count - 1) / 3), Math.max(1, Math.ceil((2 * (count - 1)) / 3))];
+// Two points among the data that are no mirror images: with an odd target those would move along one line.
+const pairOf = (count) => [Math.floor((count - 1) * 0.3), Math.max(1, Math.ceil((count - 1) * 0.85))];
 
 function add(frame) {
   kept.steps.push(frame.step);

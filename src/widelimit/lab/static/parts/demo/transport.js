@@ -47,7 +47,7 @@ export function Status() {
   const { name, text } = doing.value;
   const step = run.value?.frame.value?.step;
   return html`<div class="demo-status">
-    <span class="status" data-state=${name}><span>${text || name}</span></span>
+    <span class="status" data-state=${name}><span>${(text || name).replace(/\d{5,}/g, (digits) => whole(Number(digits)))}</span></span>
     ${step !== undefined && html`<span class="demo-step" data-step=${step}>step ${whole(step)}</span>`}
     <span class="visually-hidden" role="status" aria-live="polite">${announced.value}</span>
   </div>`;

@@ -4,6 +4,10 @@ import { number } from "lab/core/format.js";
 import { WORDS } from "lab/parts/demo/words.js";
 
 const LEAST = 1e-6;
+// A band narrower than this share of the axis is a line; it is then not called a band.
+const VISIBLE = 0.01;
+// A curve of which less than this share lies in the picture has left it.
+const SEEN = 0.2;
 
 /** Panels of a view by its key. */
 export const VIEWS = { function: functions, kernel, spectrum, trajectory };
@@ -16,26 +20,34 @@ function functions(opening, frame, config) {
   const { finite, linear, infinite, mean, std } = frame.arrays;
   const low = mean.data.map((value, at) => value - 2 * std.data[at]);
   const high = mean.data.map((value, at) => value + 2 * std.data[at]);
+  const [from, to] = ends(opening);
+  const wide = std.data.some((value) => 2 * value > VISIBLE * (to - from));
+  // A band that covers the whole picture says nothing in it.
+  const everywhere = low.every((value) => value < from) && high.every((value) => value > to);
+  const band = everywhere ? {} : { low, high };
+  const away = [mean, infinite, linear, finite].some(({ data }) => share(data, from, to) < SEEN);
   const series = [
-    lineOf(WORDS.mean, "infinite", grid.data, mean.data, { low, high, mark: "dashed", thin: true }),
+    lineOf(wide && !everywhere ? WORDS.mean : WORDS.meanAlone, "infinite", grid.data, mean.data, { ...band, mark: "dashed", thin: true }),
     ...(target ? [lineOf(WORDS.target, "target", grid.data, target.data)] : []),
     lineOf(limit ? WORDS.infinite : WORDS.reference, "infinite", grid.data, infinite.data, limit ? {} : { mark: "dashed" }),
     lineOf(WORDS.linear, "linear", grid.data, linear.data),
     lineOf(WORDS.finite(config.width), "finite", grid.data, finite.data),
     lineOf(WORDS.data, "data", x.data, y.data, { mark: "points" }),
   ];
-  const [from, to] = ends(opening);
+  const words = [WORDS.functionText, ...(wide ? [] : [WORDS.narrowBand]), ...(away || everywhere ? [WORDS.runaway] : []), ...(limit ? [] : [WORDS.noLimitText])];
   return [
     {
       kind: "curves",
       title: "Three predictions of one training run",
-      text: limit ? WORDS.functionText : `${WORDS.functionText} ${WORDS.noLimitText}`,
+      text: words.join(" "),
       x: { label: "x", scale: "linear" },
       y: { label: "f(x)", scale: "linear", low: from, high: to },
       series,
     },
   ];
 }
+
+const share = (values, low, high) => values.filter((value) => value >= low && value <= high).length / values.length;
 
 // The ends stay for a whole run, so that motion is motion of the curves.
 function ends(opening) {
@@ -63,6 +75,7 @@ function rows({ shape, data }) {
 }
 
 function spectrum(opening, frame, _config, history) {
+  const limit = opening.numbers.has_kernel_limit !== 0;
   const start = opening.arrays.spectrum_start.data;
   const index = Array.from(start, (_value, at) => at + 1);
   const largest = Math.max(start[0], frame.arrays.spectrum.data[0], opening.arrays.spectrum_infinite.data[0]);
@@ -74,7 +87,7 @@ function spectrum(opening, frame, _config, history) {
     x: { label: "number of the eigenvalue", scale: "linear" },
     y: { label: "eigenvalue", scale: "log" },
     series: [
-      lineOf("infinite width", "infinite", index, cut(opening.arrays.spectrum_infinite.data)),
+      lineOf(limit ? WORDS.infinite : WORDS.reference, "infinite", index, cut(opening.arrays.spectrum_infinite.data), limit ? {} : { mark: "dashed" }),
       lineOf("at the start", "linear", index, cut(start)),
       lineOf("now", "finite", index, cut(frame.arrays.spectrum.data)),
     ],
@@ -90,7 +103,8 @@ function modes(history, count) {
   const series = chosen.flatMap((at) => [
     lineOf(`mode ${at + 1}, infinite`, "infinite", time, track("infinite", at), { mark: "dashed", thin: true, label: "" }),
     lineOf(`mode ${at + 1}, linearised`, "linear", time, track("linear", at), { mark: "dashed", label: "" }),
-    lineOf(`mode ${at + 1}, finite`, "finite", time, track("finite", at), { label: `mode ${at + 1}` }),
+    // Named where it begins: in the end many modes lie below what is drawn.
+    lineOf(`mode ${at + 1}, finite`, "finite", time, track("finite", at), { label: `mode ${at + 1}`, label_at: 0, thin: history.steps.length > 60 }),
   ]);
   return {
     kind: "curves",
@@ -105,13 +119,15 @@ function modes(history, count) {
 function trajectory(opening, _frame, config, history) {
   const { x, y } = opening.arrays;
   const [a, b] = history.pair;
-  const names = [["infinite", WORDS.infinite], ["linear", WORDS.linear], ["finite", WORDS.finite(config.width)]];
+  const limit = opening.numbers.has_kernel_limit !== 0;
+  const names = [["infinite", limit ? WORDS.infinite : WORDS.reference], ["linear", WORDS.linear], ["finite", WORDS.finite(config.width)]];
+  const style = (role) => ({ thin: true, mark: role === "infinite" && !limit ? "dashed" : "line" });
   const paths = names.map(([role, name]) =>
-    lineOf(name, role, history.outputs[role].map((pair) => pair[0]), history.outputs[role].map((pair) => pair[1])),
+    lineOf(name, role, history.outputs[role].map((pair) => pair[0]), history.outputs[role].map((pair) => pair[1]), style(role)),
   );
   const now = names.map(([role, name]) => lineOf(`${name}, now`, role, ...at(history.outputs[role].at(-1)), { mark: "points", label: "" }));
   const start = lineOf("start", "neutral", ...at(history.outputs.finite[0]), { mark: "points" });
-  const goal = lineOf("training targets", "data", [y.data[a]], [y.data[b]], { mark: "points" });
+  const goal = lineOf("targets", "data", [y.data[a]], [y.data[b]], { mark: "points" });
   const [horizontal, vertical] = [0, 1].map((side) => window_(history, side, [y.data[a], y.data[b]][side]));
   return [
     {

@@ -1,0 +1,70 @@
+"""Axes, indices and masks of the arrays in a `Kernel`."""
+
+from typing import Any
+
+import jax.numpy as jnp
+import numpy as np
+
+from ..._typing import Array, Shape
+
+
+def masked_pairs(one: Array | None, two: Array | None, *, each: bool, diagonal: bool) -> Array | None:
+    """Return where one of two values is masked, for masks (n, h, w, ...).
+
+    Parameters
+    ----------
+    one, two
+        Masks; None for none.
+    each
+        Whether an example meets itself alone.
+    diagonal
+        Whether a position does.
+    """
+    masks = [mask for mask in (one, two) if mask is not None]
+    if not masks:
+        return None
+    ndim = masks[0].ndim
+    spread = []
+    for mask, first in ((one, True), (two, False)):
+        if mask is not None:
+            single = [each, *[diagonal] * (ndim - 1)]
+            shape = [
+                n
+                for size, alone in zip(mask.shape, single, strict=True)
+                for n in ((size,) if alone else (size, 1) if first else (1, size))
+            ]
+            spread.append(jnp.reshape(mask, shape))
+    return spread[0] if len(spread) == 1 else spread[0] | spread[1]
+
+
+def full_index(idx: Any, ndim: int) -> tuple:
+    """Return an index with one entry for each of ``ndim`` axes."""
+    parts = idx if isinstance(idx, tuple) else (idx,)
+    if Ellipsis in parts:
+        place = parts.index(Ellipsis)
+        parts = (*parts[:place], *[slice(None)] * (ndim - len(parts) + 1), *parts[place + 1 :])
+    if len(parts) > ndim:
+        raise ValueError(f"the index {idx} has {len(parts)} entries; expected at most {ndim}.")
+    return (*parts, *[slice(None)] * (ndim - len(parts)))
+
+
+def sliced_shape(shape: Shape, idx: tuple) -> Shape:
+    """Return the shape of an indexed array; axes of unknown length (negative) may not be indexed.
+
+    Raises
+    ------
+    ValueError
+        If an axis of unknown length is indexed.
+    """
+    found = []
+    for axis, (n, part) in enumerate(zip(shape, idx, strict=True)):
+        if n < 0 and part != slice(None):
+            raise ValueError(f"axis {axis} of shape {shape} has no known length and is indexed by {part}.")
+        if not isinstance(part, int):
+            found.append(n if n < 0 else len(np.empty(n)[part]))
+    return tuple(found)
+
+
+def doubled(parts: tuple) -> tuple:
+    """Return each entry twice, for both axes of a pair."""
+    return tuple(part for part in parts for _ in (0, 1))
