@@ -144,7 +144,7 @@ def PiecewiseLinear(kinks: tuple[Scalar, ...], slopes: tuple[Scalar, ...], at_ze
 
 
 def Elementwise(
-    fn: Callable[..., Array], parameters: tuple[Scalar, ...] = (), terms: int = 16384, tolerance: float = 1e-10
+    fn: Callable[..., Array], parameters: tuple[Scalar, ...] = (), terms: int = 65536, tolerance: float = 1e-10
 ) -> Activation:
     r"""Return any smooth activation ``fn(u, *parameters)``, its kernel by a series with a bound of its error.
 

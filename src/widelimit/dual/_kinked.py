@@ -3,7 +3,9 @@ r"""Piecewise linear activations with any number of kinks: hard-tanh, ReLU6 and 
 import itertools
 import math
 
+import jax
 import jax.numpy as jnp
+import numpy as np
 
 from .._typing import Array, Scalar, Tracer
 from ._base import AbstractDual
@@ -73,28 +75,40 @@ class Kinked(AbstractDual):
     def gap(self, q1: Array, q2: Array, g: Array) -> Array:
         """Return half the mean squared difference of the activations."""
         middle, half = self._middle(), (q1 - q2) / 2
-        total = middle**2 * g
-        for i, (a, w) in enumerate(self._bends()):
+        total = middle**2 * g + 0 * half
+        for a, w in self._bends():
             sign1, sign2 = (-2 * half_erf(_ratio(a, q)) for q in (q1, q2))
             total = total + middle * w / 2 * (g * (sign1 + sign2) + half * (sign1 - sign2))
-            for j, (b, v) in enumerate(self._bends()[i:]):
-                p1, p2 = (half_erf(_ratio(b, q)) - half_erf(_ratio(a, q)) for q in (q1, q2))
-                across = crossing(q1, q2, g, a, b) + crossing(q2, q1, g, a, b)
-                term = g * (1 - p1 - p2) - half * (p1 - p2) - 2 * across
-                total = total + w * v / 4 * (1 if j == 0 else 2) * term
-        return total
+
+        def pair(total: Array, row: Array) -> tuple[Array, None]:
+            a, b, weight = row
+            p1, p2 = (half_erf(_ratio(b, q)) - half_erf(_ratio(a, q)) for q in (q1, q2))
+            across = crossing(q1, q2, g, a, b) + crossing(q2, q1, g, a, b)
+            return total + weight * (g * (1 - p1 - p2) - half * (p1 - p2) - 2 * across), None
+
+        return jax.lax.scan(pair, total, self._pairs(total.dtype))[0]
 
     def slope(self, q1: Array, q2: Array, g: Array) -> Array:
         """Return the expected product of the derivatives."""
         middle = self._middle()
         total = middle**2 + jnp.zeros_like(q1 + q2 + g)
-        for i, (a, w) in enumerate(self._bends()):
+        for a, w in self._bends():
             total = total - middle * w * (half_erf(_ratio(a, q1)) + half_erf(_ratio(a, q2)))
-            for j, (b, v) in enumerate(self._bends()[i:]):
-                inside = sum(half_erf(_ratio(b, q)) - half_erf(_ratio(a, q)) for q in (q1, q2))
-                across = opposite(q1, q2, g, a, b) + opposite(q2, q1, g, a, b)
-                total = total + w * v / 4 * (1 if j == 0 else 2) * (1 - inside - 2 * across)
-        return total
+
+        def pair(total: Array, row: Array) -> tuple[Array, None]:
+            a, b, weight = row
+            inside = sum(half_erf(_ratio(b, q)) - half_erf(_ratio(a, q)) for q in (q1, q2))
+            across = opposite(q1, q2, g, a, b) + opposite(q2, q1, g, a, b)
+            return total + weight * (1 - inside - 2 * across), None
+
+        return jax.lax.scan(pair, total, self._pairs(total.dtype))[0]
+
+    def _pairs(self, dtype: np.dtype) -> Array:
+        # The rows (a, b, w_a w_b / 4), twice that for two different kinks; summed one by one, compiled once.
+        rows = []
+        for i, (a, w) in enumerate(self._bends()):
+            rows += [(a, b, w * v / (4 if j == 0 else 2)) for j, (b, v) in enumerate(self._bends()[i:])]
+        return jnp.stack([jnp.stack([jnp.asarray(x, dtype) for x in row]) for row in rows])
 
     def _bends(self) -> list[tuple[Scalar, Scalar]]:
         steps = itertools.pairwise(self.slopes)

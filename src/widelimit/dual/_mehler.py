@@ -25,7 +25,7 @@ from ._math import haversine, safe_sqrt
 REACH = 12.0
 """Deviations covered by the grids; the density beyond is 2e-32."""
 
-GRIDS = (257, 2049)
+GRIDS = (513, 8193)
 """Nodes of the grids, odd numbers: the first that is fine enough is taken."""
 
 BLOCK = 16

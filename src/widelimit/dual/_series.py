@@ -40,7 +40,7 @@ class Series(AbstractDual):
 
     fn: Callable[..., Array] = eqx.field(static=True)
     parameters: tuple[Scalar, ...] = ()
-    terms: int = eqx.field(static=True, default=16384)
+    terms: int = eqx.field(static=True, default=65536)
     tolerance: float = eqx.field(static=True, default=1e-10)
 
     def __check_init__(self) -> None:
