@@ -120,16 +120,19 @@ function Switch({ control, value, hint, children }) {
 
 function Typed({ control, value, hint, children }) {
   const wrong = useSignal("");
+  // What is being typed stays, also while answers to earlier changes draw the controls again.
+  const draft = useSignal(null);
   const set = (event) => {
     const next = Number(event.currentTarget.value);
     const good = event.currentTarget.value.trim() !== "" && Number.isInteger(next) && next >= 0;
     wrong.value = good ? "" : `${control.label} is a whole number from ${control.low} to ${whole(control.high)}.`;
+    draft.value = good ? null : event.currentTarget.value;
     if (good) change({ [control.key]: next });
   };
   return html`<div class="control" data-control=${control.key}>
     <label for=${`demo-${control.key}`}>${control.label}</label>
-    <input type="text" inputmode="numeric" id=${`demo-${control.key}`} value=${value} aria-describedby=${hint}
-      aria-invalid=${wrong.value ? "true" : undefined} onChange=${set} />
+    <input type="text" inputmode="numeric" id=${`demo-${control.key}`} value=${draft.value ?? value} aria-describedby=${hint}
+      aria-invalid=${wrong.value ? "true" : undefined} onInput=${(event) => { draft.value = event.currentTarget.value; }} onChange=${set} />
     ${wrong.value && html`<small class="error" role="alert">${wrong.value}</small>`}
     ${children}
   </div>`;
