@@ -22,6 +22,7 @@ def status(page, words):
     expect(page.locator(".demo-status .status")).to_contain_text(re.compile(words), timeout=PATIENT)
 
 
+@pytest.mark.slow
 def test_an_open_page_finds_a_server_that_was_started_again(kept, browser):
     port = free_port()
     context = browser.new_context()
