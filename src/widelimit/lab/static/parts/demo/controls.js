@@ -120,7 +120,8 @@ function Switch({ control, value, hint, children }) {
 
 function Typed({ control, value, hint, children }) {
   const wrong = useSignal("");
-  // What is being typed stays, also while answers to earlier changes draw the controls again.
+  // What is being typed stays, also while answers to earlier changes draw the controls again. (A number would differ
+  // from the text of the field, and be written into it at every drawing.)
   const draft = useSignal(null);
   const set = (event) => {
     const next = Number(event.currentTarget.value);
@@ -131,7 +132,7 @@ function Typed({ control, value, hint, children }) {
   };
   return html`<div class="control" data-control=${control.key}>
     <label for=${`demo-${control.key}`}>${control.label}</label>
-    <input type="text" inputmode="numeric" id=${`demo-${control.key}`} value=${draft.value ?? value} aria-describedby=${hint}
+    <input type="text" inputmode="numeric" id=${`demo-${control.key}`} value=${draft.value ?? String(value)} aria-describedby=${hint}
       aria-invalid=${wrong.value ? "true" : undefined} onInput=${(event) => { draft.value = event.currentTarget.value; }} onChange=${set} />
     ${wrong.value && html`<small class="error" role="alert">${wrong.value}</small>`}
     ${children}
