@@ -93,7 +93,7 @@ def test_initial_scale_of_every_layer_is_its_power_of_the_width(name):
     def squares(all_params):
         out, u = [], x
         for layer, params in zip(net.layers, all_params, strict=True):
-            z = layer.forward(params, u)
+            z = layer(params, u)
             if params:
                 out.append((jnp.mean(z**2), jnp.mean(u**2)))
             u = z

@@ -35,7 +35,7 @@ def serving(*options, port=None):
     port = port or free_port()
     command = [sys.executable, "-m", "widelimit", "lab", "--no-browser", "--port", str(port), *options]
     with tempfile.TemporaryFile("w+") as said:
-        process = subprocess.Popen(command, stdout=said, stderr=said, env={**os.environ, "PYTHONUNBUFFERED": "1"})
+        process = subprocess.Popen(command, stdout=said, stderr=said, env=environment())
         try:
             address = wait_for(port, process, said)
             yield address
@@ -49,6 +49,12 @@ def serving(*options, port=None):
         said.seek(0)
         words = said.read()
         assert not re.search("Traceback|Warning", words), words
+
+
+def environment():
+    """Return what a server runs in: compiled code of its worker's own, since JAX warns of files that another one writes."""
+    cache = f"{os.environ['JAX_COMPILATION_CACHE_DIR']}-{os.environ.get('PYTEST_XDIST_WORKER', 'alone')}"
+    return {**os.environ, "PYTHONUNBUFFERED": "1", "JAX_COMPILATION_CACHE_DIR": cache}
 
 
 def free_port():

@@ -64,8 +64,9 @@ def _judged(layer: AbstractLayer, path: str, before: Any, after: Any) -> Any:
         return after
     kind = jax.tree.leaves(after)[0].dtype
     where = f"layer {path}" if path else "the layer"
+    written = jax.tree.map(lambda a: np.asarray(a).item() if np.ndim(a) == 0 else a, layer)
     return (
-        f"{where} of the network, {layer!r}, is the first whose moments are not finite in {kind}: the largest E u^2 "
+        f"{where} of the network, {written!r}, is the first whose moments are not finite in {kind}: the largest E u^2 "
         f"goes from {_largest(before, 'xx', 'yy')} to {_largest(after, 'xx', 'yy')}, the NTK from "
         f"{_largest(before, 'ntk')} to {_largest(after, 'ntk')}. Give smaller weight_std and bias_std to this layer "
         f"and those before it{_wider(kind)}."
