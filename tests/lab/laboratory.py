@@ -52,7 +52,7 @@ def serving(*options, port=None):
 
 
 def environment():
-    """Return what a server runs in: compiled code of its worker's own, since JAX warns of files that another one writes."""
+    """Return what a server runs in: a folder of its worker for compiled code; JAX warns of files that others write."""
     cache = f"{os.environ['JAX_COMPILATION_CACHE_DIR']}-{os.environ.get('PYTEST_XDIST_WORKER', 'alone')}"
     return {**os.environ, "PYTHONUNBUFFERED": "1", "JAX_COMPILATION_CACHE_DIR": cache}
 
