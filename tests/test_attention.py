@@ -219,8 +219,6 @@ def test_embeddings_have_the_covariance_of_their_decay():
         (lambda: arch.SelfAttention(16, scaling="sqrt"), "scaling is 'sqrt'"),
         (lambda: arch.LinearScaling("softmax"), "mechanism is 'softmax'"),
         (lambda: arch.SelfAttention(16, positions="sum"), "positions is 'sum'"),
-        (lambda: arch.SelfAttention(16, parameterization=wl.MuP()), "its limit is not known"),
-        (lambda: wl.NNGP(wl.parameterize(NETS["softmax"], wl.MuP())), "its limit is not known"),
         (lambda: arch.SelfAttention(16).out_shape((3,)), "expected .*space, channels"),
         (lambda: arch.CrossAttention(16).out_shape((3, 4)), "got one signal"),
         (lambda: arch.CrossAttention(16, scaling=arch.LinearScaling()).out_shape(((3, 4), (3, 5))), "4 channels and"),

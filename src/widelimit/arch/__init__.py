@@ -97,7 +97,7 @@ from ._positions import ConcatPositions as ConcatPositions
 from ._positions import Decay as Decay
 from ._positions import Independent as Independent
 from ._positions import SumPositions as SumPositions
-from ._rates import Rate as Rate
+from ._rates import Gains as Gains
 from ._rates import frozen as frozen
 from ._rates import with_learning_rate as with_learning_rate
 from ._repeat import Repeat as Repeat

@@ -38,6 +38,11 @@ class ABC(AbstractParameterization):
     layer with :math:`n` the fan-out; those of the readout see no width, and their exponents are 0. The scale
     :math:`\sigma` is in the initial weights, so that ``weight_std=0`` is a layer that starts at zero and learns.
 
+    Gains of `LayerNorm` and embedded positions of attention take the exponents of biases of hidden layers. Where the
+    readout vanishes (:math:`a + b > 1/2`) while layers below learn faster, powers of different layers cancel in the
+    limit of one common width: networks whose layers differ in width have shares of the kernel that differ by powers of
+    the ratio.
+
     Parameters
     ----------
     a, b, c

@@ -93,7 +93,8 @@ class SelfAttention(AbstractLayer):
         params = _heads.draw(self, key, {"query": looked, "key": looked, "value": valued})
         if self.positions is not None:
             noise = (*shape[:-1], self.positions.channels(n))
-            params["positions"] = jax.random.normal(jax.random.fold_in(key, 1), noise)
+            _, std = self.parameterization[0].bias(1.0, self._seen_width())
+            params["positions"] = std * jax.random.normal(jax.random.fold_in(key, 1), noise)
         return params
 
     def forward(self, params: Params, x: Sample) -> Sample:
@@ -103,7 +104,8 @@ class SelfAttention(AbstractLayer):
         space = x.values.shape[:-1]
         if self.positions is not None:
             noise = _heads.flat(params["positions"]).astype(u.dtype)
-            drawn = self.positions.std * self.positions.covariance.draw(noise, space)
+            factor, _ = self.parameterization[0].bias(1.0, self._seen_width())
+            drawn = factor * self.positions.std * self.positions.covariance.draw(noise, space)
             looked = self.positions.join(u, drawn)
             valued = looked if self.positions.values else u
         out = _heads.attend(self, params, (looked, looked, valued), _heads.allowed(x.mask, space, self.causal))
@@ -111,7 +113,7 @@ class SelfAttention(AbstractLayer):
 
     def propagate(self, pair: Pair) -> Pair:
         """Return the second moments and the NTK behind the layer."""
-        looked = embed(self.positions, pair, self._embedding_rate())
+        looked = embed(self.positions, pair, self.parameterization[0].limit(1.0, 1.0, 1))
         sees = self.positions is not None and self.positions.values
         space = pair.xx.shape
         return _heads.limit(
@@ -130,13 +132,14 @@ class SelfAttention(AbstractLayer):
 
     def learning_rates(self, params: Params) -> PyTree:
         """Return the factors of the learning rate of each of the weights."""
-        own = {"positions": self._embedding_rate()} if "positions" in params else {}
-        return {**_heads.rates(self, params), **own}
+        found = _heads.rates(self, params)
+        if "positions" in params:
+            found["positions"] = self.parameterization[0].rates(1, self._seen_width())[1]
+        return found
 
     def transmit(self, signal: Signal) -> Signal:
         """Return a fresh Gaussian signal, whatever comes in but tokens."""
         _plainly.same_signal(self, signal)
-        _heads.check_parameterization(self)
         return fresh()
 
     def resized(self, width: int, factor: float, readout: bool) -> tuple[SelfAttention, float]:
@@ -148,9 +151,9 @@ class SelfAttention(AbstractLayer):
     def _looked(self, channels: int) -> int:
         return channels if self.positions is None else self.positions.joined_channels(channels)
 
-    def _embedding_rate(self) -> Scalar:
-        # Embeddings are scaled as biases are; learning rates per layer multiply theirs too.
-        return self.parameterization[0].rates(1, 1)[1]
+    def _seen_width(self) -> int:
+        # Embeddings are scaled as biases are, by the width behind the inner weights.
+        return self.heads * self.value_width
 
 
 class CrossAttention(AbstractLayer):
@@ -247,7 +250,6 @@ class CrossAttention(AbstractLayer):
         signals = copies(signal, 2) if isinstance(signal, Signal) and signal.given else _two(signal)
         for one in signals:
             _plainly.same_signal(self, one)
-        _heads.check_parameterization(self)
         if self.scaling.tied:
             if any(one.gaussianity is Gaussianity.NOT_GAUSSIAN for one in signals):
                 raise ValueError(

@@ -13,8 +13,7 @@ from .. import _check
 from .._typing import Array, Key, Params, PyTree, Scalar, Shape
 from . import _weights
 from ._pair import Pair
-from ._parameterization import AbstractParameterization, NTKParameterization, StandardParameterization
-from ._rates import RateMultiplier
+from ._parameterization import AbstractParameterization
 from ._scaling import AbstractScaling, Seen, Sizes, Weights
 
 Two = tuple[AbstractParameterization, AbstractParameterization]
@@ -86,7 +85,7 @@ def both(value: Any) -> Any:
 
 
 def check(layer: Attention) -> None:
-    """Refuse widths and scales that make no sense, and parameterizations whose limit is not known here."""
+    """Refuse widths, scales and strategies that make no sense."""
     for name in ("width", "heads", "key_width", "value_width"):
         _check.positive_int(getattr(layer, name), name)
     for name in ("query_std", "key_std", "value_std", "out_std"):
@@ -94,20 +93,8 @@ def check(layer: Attention) -> None:
     if layer.bias_std is not None:
         _check.nonnegative(layer.bias_std, "bias_std")
     _check.instance(layer.scaling, AbstractScaling, "scaling", "LinearScaling()")
-    check_parameterization(layer)
-
-
-def check_parameterization(layer: Attention) -> None:
-    """Refuse parameterizations whose limit is not known for attention."""
-    for node in layer.parameterization:
-        plain = node
-        while isinstance(plain, RateMultiplier):
-            plain = plain.inner
-        if not isinstance(plain, NTKParameterization | StandardParameterization):
-            raise ValueError(
-                f"attention is in the parameterization {plain!r}, for which its limit is not known. Use "
-                "NTKParameterization() or StandardParameterization()."
-            )
+    for one in layer.parameterization:
+        _check.instance(one, AbstractParameterization, "parameterization", "NTKParameterization()")
 
 
 def out_weights(layer: Attention) -> Weights:

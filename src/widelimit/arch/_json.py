@@ -32,7 +32,7 @@ from ._norm import LayerNorm
 from ._parameterization import NTKParameterization, StandardParameterization
 from ._pool import AvgPool, GlobalAvgPool, GlobalSumPool, SumPool
 from ._positions import ConcatPositions, Decay, Independent, SumPositions
-from ._rates import Rate, RateMultiplier
+from ._rates import Gains, RateMultiplier
 from ._repeat import Repeat
 from ._resize import Linear, Nearest, Resize
 from ._scaling import LinearScaling, SqrtScaling
@@ -75,7 +75,7 @@ TYPES = {
         Concatenate,
         Repeat,
         Transpose,
-        Rate,
+        Gains,
         Aggregate,
         SelfAttention,
         CrossAttention,

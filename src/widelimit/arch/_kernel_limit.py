@@ -7,7 +7,7 @@ from ._base import AbstractLayer
 from ._exponents import TOLERANCE, Exponents, feature_exponent
 from ._parameterization import AbstractParameterization
 from ._rates import RateMultiplier
-from ._roles import parameterizations
+from ._roles import gains, parameterizations
 
 
 def check_start(net: AbstractLayer) -> None:
@@ -38,10 +38,10 @@ def check_kernel_limit(net: AbstractLayer) -> None:
         Saying why there is none, and what to do.
     """
     check_start(net)
-    nodes = [_plain(node) for node in parameterizations(net)]
-    if len(nodes) < 2 or not any(isinstance(node, ABC) for node in nodes):
+    nodes, others = ([_plain(node) for node in find(net)] for find in (parameterizations, gains))
+    if len(nodes) < 2 or not any(isinstance(node, ABC) for node in (*nodes, *others)):
         return
-    every = {node.exponents() for node in nodes}
+    every = {node.exponents() for node in (*nodes, *others)}
     if len(every) > 1:
         raise ValueError(
             "the layers of the network are in different abc parameterizations, for which no limit is known. Give all "

@@ -14,7 +14,8 @@ from ..dual._math import safe_sqrt
 from . import _plainly
 from ._base import AbstractLayer
 from ._pair import Pair
-from ._rates import Rate
+from ._parameterization import AbstractParameterization, NTKParameterization, Role
+from ._rates import Gains
 from ._sample import Sample
 from ._signal import Gaussianity, Signal
 from ._space import Space
@@ -30,9 +31,9 @@ class LayerNorm(AbstractLayer):
     with mean m and variance q of x over the normalised axes, m' and q' of y: in a wide network they do not fluctuate.
     Behind fresh weights m = 0; behind an activation it is :math:`E\,\varphi(u)`. Missing positions do not count.
 
-    With ``affine``, each channel has a gain that starts at 1 and an offset that starts at 0, which learn: they add
-    :math:`\eta\,(K' + 1)` to :math:`\Theta'`. The share of the gains is this mean only where weights come next, so
-    an activation cannot follow at once.
+    With ``affine``, each channel has a gain that starts at 1 and an offset that starts at 0, which learn as biases of
+    scale 1 do: they add :math:`s_b\,(K' + 1)` to :math:`\Theta'`, with :math:`s_b` of `AbstractParameterization.limit`.
+    The share of the gains is this mean only where weights come next, so an activation cannot follow at once.
 
     Parameters
     ----------
@@ -42,9 +43,8 @@ class LayerNorm(AbstractLayer):
     eps
         Added to the variance.
     affine
-        Whether channels have gains and offsets.
-    rate
-        Multiple of the common learning rate at which gains and offsets learn.
+        Whether channels have gains and offsets: True, False, or their parameterization, such as `MuP()`. An abc
+        parameterization takes the number of channels for the width, and the exponents of the biases of hidden layers.
 
     Raises
     ------
@@ -54,15 +54,13 @@ class LayerNorm(AbstractLayer):
 
     axes: tuple[int, ...] = eqx.field(static=True, default=(-1,), converter=lambda value: _axes(value))
     eps: Scalar = 1e-12
-    affine: bool = eqx.field(static=True, default=False)
-    rate: Rate = eqx.field(default=Rate(1.0), kw_only=True)
+    affine: Gains | None = eqx.field(default=None, converter=lambda value: _gains(value))
 
     resized = _plainly.same_width
 
     def __check_init__(self) -> None:
         """Check the arguments."""
         _check.nonnegative(self.eps, "eps")
-        _check.instance(self.rate, Rate, "rate", "Rate(1.0)")
 
     def out_shape(self, shape: Shape) -> Shape:
         """Return ``shape``, refusing axes that it does not have."""
@@ -70,10 +68,16 @@ class LayerNorm(AbstractLayer):
         return shape
 
     def init(self, key: Key, shape: Shape) -> Params:
-        """Return ``{"gain": ones, "offset": zeros}`` of shape (channels,), or nothing if not ``affine``."""
+        """Return ``{"gain", "offset"}`` of shape (channels,), or nothing if not ``affine``.
+
+        The offset starts at zero, the gain at one behind the multiplier of its parameterization.
+        """
         del key
         self.out_shape(shape)
-        return {"gain": jnp.ones(shape[-1:]), "offset": jnp.zeros(shape[-1:])} if self.affine else {}
+        if self.affine is None:
+            return {}
+        factor, _ = self.affine.parameterization.bias(1.0, shape[-1])
+        return {"gain": jnp.ones(shape[-1:]) / factor, "offset": jnp.zeros(shape[-1:])}
 
     def forward(self, params: Params, x: Sample) -> Sample:
         """Return the output for one example."""
@@ -82,13 +86,17 @@ class LayerNorm(AbstractLayer):
         centred = u - mean(jnp.mean(u, -1))[..., None]
         q = mean(jnp.mean(centred**2, -1))
         values = centred / jnp.sqrt(q + self.eps)[..., None]
-        if self.affine:
-            values = params["gain"] * values + params["offset"]
+        if self.affine is not None:
+            factor = self.affine.parameterization.bias(1.0, u.shape[-1])[0].astype(u.dtype)
+            values = factor * (params["gain"] * values + params["offset"])
         return x.with_values(values)
 
     def learning_rates(self, params: Params) -> PyTree:
         """Return the factors of the learning rate of gains and offsets."""
-        return dict.fromkeys(params, self.rate.factor)
+        if self.affine is None:
+            return {}
+        _, rate = self.affine.parameterization.rates(1, params["gain"].shape[-1])
+        return dict.fromkeys(params, rate)
 
     def propagate(self, pair: Pair) -> Pair:
         """Return the second moments and the NTK behind the layer."""
@@ -106,12 +114,17 @@ class LayerNorm(AbstractLayer):
             mean_x=None if x.left is None else x.left / x.scale,
             mean_y=None if y.left is None else y.left / y.scale,
         )
-        return dataclasses.replace(new, ntk=new.ntk + self.rate.factor * (new.xy + 1)) if self.affine else new
+        if self.affine is None:
+            return new
+        share = self.affine.parameterization.limit(1.0, 1.0, 1).bias
+        return dataclasses.replace(new, ntk=new.ntk + share * (new.xy + 1))
 
     def transmit(self, signal: Signal) -> Signal:
         """Return the signal; with gains and offsets, as one that no activation may follow."""
         signal = _plainly.same_signal(self, signal)
-        return dataclasses.replace(signal, gaussianity=Gaussianity.NOT_GAUSSIAN) if self.affine else signal
+        if self.affine is None:
+            return signal
+        return dataclasses.replace(signal, gaussianity=Gaussianity.NOT_GAUSSIAN)
 
     def spatial_needed(self, space: Space) -> Space:
         """Return ``space``: statistics over space need each position alone."""
@@ -177,6 +190,18 @@ def _mean_over(axes: tuple[int, ...], mask: Array | None) -> Callable[[Array], A
         return jnp.sum(jnp.where(mask, a, 0), axes, keepdims=True) / count
 
     return mean
+
+
+def _gains(value: Any) -> Gains | None:
+    if value is None or value is False:
+        return None
+    if value is True:
+        return Gains(NTKParameterization())
+    if isinstance(value, Gains):
+        return value
+    if not isinstance(value, AbstractParameterization):
+        raise ValueError(f"affine is {value!r}; expected True, False or a parameterization such as MuP().")
+    return Gains(value.at_role(Role.HIDDEN))
 
 
 def _axes(value: Any) -> tuple[int, ...]:

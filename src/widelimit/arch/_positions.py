@@ -14,6 +14,7 @@ from .. import _check
 from .._typing import Array, Callable, Scalar, Shape
 from ._join import concatenate_pairs, sum_pairs
 from ._pair import Pair
+from ._parameterization import Limit
 
 
 class AbstractCovariance(eqx.Module):
@@ -207,20 +208,20 @@ class ConcatPositions(AbstractPositions):
         return ConcatPositions(self.std, self.covariance, self.values, round(new))
 
 
-def embed(positions: AbstractPositions | None, pair: Pair, rate: Scalar) -> Pair:
-    """Return the moments of signal and embedding together; ``rate`` multiplies the embedding's learning rate."""
+def embed(positions: AbstractPositions | None, pair: Pair, limit: Limit) -> Pair:
+    """Return the moments of signal and embedding together; ``limit`` is that of biases of scale 1."""
     if positions is None:
         return pair
     space = pair.xx.shape
     covariance = positions.covariance.matrix(space).astype(pair.xx.dtype)
     own = jnp.diagonal(covariance)
     gap = ((own[:, None] + own) / 2 - covariance).reshape(*space, *space)
-    variance, power = own.reshape(space), positions.std**2
+    variance, power = own.reshape(space), limit.offset * positions.std**2
     embedding = Pair(
         xx=power * variance,
         yy=power * variance,
         gap=power * gap,
-        ntk=rate * power * covariance.reshape(*space, *space),
+        ntk=limit.bias * positions.std**2 * covariance.reshape(*space, *space),
         channels=positions.channels(pair.channels),
         gap_x=power * gap,
         gap_y=power * gap,

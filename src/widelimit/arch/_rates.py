@@ -65,20 +65,16 @@ class RateMultiplier(AbstractParameterization):
         return RateMultiplier(self.inner.rescaled(factor), self.factor)
 
 
-class Rate(eqx.Module):
-    """Multiple of the common learning rate, for the parameters of a layer without a parameterization.
+class Gains(eqx.Module):
+    """The parameterization of gains and offsets of channels; they have no role of their own and are scaled as biases.
 
     Parameters
     ----------
-    factor
-        Zero or more; a leaf.
+    parameterization
+        Where the width goes.
     """
 
-    factor: Scalar = 1.0
-
-    def __check_init__(self) -> None:
-        """Check the factor."""
-        _check.nonnegative(self.factor, "factor")
+    parameterization: AbstractParameterization
 
 
 def with_learning_rate(layer: AbstractLayer, factor: Scalar) -> AbstractLayer:
@@ -102,11 +98,9 @@ def with_learning_rate(layer: AbstractLayer, factor: Scalar) -> AbstractLayer:
         raise ValueError(f"layer is {layer!r}; expected a layer, such as Dense(64).")
 
     def slower(node: Any) -> Any:
-        if isinstance(node, Rate):
-            return Rate(node.factor * factor)
         return RateMultiplier(node, factor) if _is_one(node) else node
 
-    return jax.tree.map(slower, layer, is_leaf=lambda node: _is_one(node) or isinstance(node, Rate))
+    return jax.tree.map(slower, layer, is_leaf=_is_one)
 
 
 def frozen(layer: AbstractLayer) -> AbstractLayer:

@@ -6,14 +6,20 @@ import jax
 
 from ._base import AbstractLayer
 from ._parameterization import AbstractParameterization, Role
-from ._rates import RateMultiplier
+from ._rates import Gains, RateMultiplier
 
 T = TypeVar("T")
 
 
 def parameterizations(net: Any) -> list[AbstractParameterization]:
     """Return the parameterization of each layer with weights, in the order in which data pass them."""
-    return [node for node in jax.tree.leaves(net, is_leaf=_is_one) if _is_one(node)]
+    return [node for node in jax.tree.leaves(net, is_leaf=_is_either) if _is_one(node)]
+
+
+def gains(net: Any) -> list[AbstractParameterization]:
+    """Return the parameterization of the gains and offsets of each layer that has some."""
+    found = jax.tree.leaves(net, is_leaf=_is_either)
+    return [node.parameterization for node in found if isinstance(node, Gains)]
 
 
 def assign_roles(net: T) -> T:
@@ -23,7 +29,7 @@ def assign_roles(net: T) -> T:
     """
     count = len(parameterizations(net))
     roles = iter([Role.ALONE] if count == 1 else [Role.INPUT, *[Role.HIDDEN] * (count - 2), Role.OUTPUT])
-    return jax.tree.map(lambda node: node.at_role(next(roles)) if _is_one(node) else node, net, is_leaf=_is_one)
+    return jax.tree.map(lambda node: node.at_role(next(roles)) if _is_one(node) else node, net, is_leaf=_is_either)
 
 
 def parameterize(net: AbstractLayer, parameterization: AbstractParameterization) -> AbstractLayer:
@@ -34,7 +40,8 @@ def parameterize(net: AbstractLayer, parameterization: AbstractParameterization)
     net
         A network.
     parameterization
-        For every layer with weights: `NTKParameterization`, `StandardParameterization`, `MuP`, `MeanField` or `ABC`.
+        For every layer with weights, and for gains of channels: `NTKParameterization`, `StandardParameterization`,
+        `MuP`, `MeanField` or `ABC`.
 
     Raises
     ------
@@ -47,12 +54,18 @@ def parameterize(net: AbstractLayer, parameterization: AbstractParameterization)
         raise ValueError(f"parameterization is {parameterization!r}; expected one such as MuP().")
 
     def change(node: Any) -> Any:
+        if isinstance(node, Gains):
+            return Gains(change(node.parameterization).at_role(Role.HIDDEN))
         if isinstance(node, RateMultiplier):
             return RateMultiplier(change(node.inner), node.factor)
         return parameterization if _is_one(node) else node
 
-    return assign_roles(jax.tree.map(change, net, is_leaf=_is_one))
+    return assign_roles(jax.tree.map(change, net, is_leaf=_is_either))
 
 
 def _is_one(node: Any) -> bool:
     return isinstance(node, AbstractParameterization)
+
+
+def _is_either(node: Any) -> bool:
+    return isinstance(node, AbstractParameterization | Gains)

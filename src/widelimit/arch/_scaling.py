@@ -123,7 +123,9 @@ class LinearScaling(AbstractScaling):
     def _attention(self, seen: Seen, q: Array, gap: Array | None, allowed: Array | None) -> Array:
         if seen.shared and gap is not None:
             covariance = (seen.keys.first(q) + q) / 2 - gap
-            logits = seen.query.weight_std * seen.key.weight_std * covariance.reshape(q.size, q.size)
+            # Queries and keys have the same weights.
+            gain = seen.key.parameterization.limit(seen.key.weight_std, 0.0, seen.keys.channels).gain
+            logits = gain * covariance.reshape(q.size, q.size)
         else:
             logits = jnp.zeros((seen.queries.xx.size, q.size), q.dtype)
         return self.mechanism.weights(logits, allowed)
