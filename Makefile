@@ -5,7 +5,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 WORKERS ?= 2
 
-.PHONY: lab race test slow check clean
+.PHONY: lab race test slow thorough measure check clean
 
 lab: $(VENV)/.installed-run  ## Install, start the lab, and open it in the browser (or print its address)
 	$(BIN)/widelimit lab
@@ -14,10 +14,16 @@ race: $(VENV)/.installed-run  ## Install, and run the main job on real data
 	$(BIN)/widelimit race --data digits --depth 2 --widths 32,128,512,2048 --seeds 5 --out race-digits
 
 test: $(VENV)/.installed-dev  ## Install, and run the test suite
-	$(BIN)/python -m pytest -n $(WORKERS) -m "not slow"
+	$(BIN)/python -m pytest -n $(WORKERS) -m "not slow and not thorough"
 
 slow: $(VENV)/.installed-dev  ## The tests that are left out by `make test` because each takes long
-	$(BIN)/python -m pytest -n $(WORKERS) -m slow
+	$(BIN)/python -m pytest -n $(WORKERS) -m "slow and not thorough"
+
+thorough: $(VENV)/.installed-dev  ## Every row of the tables of layers and duals
+	$(BIN)/python -m pytest -n $(WORKERS) -m thorough
+
+measure: $(VENV)/.installed-dev  ## Run all but those, and renew the list of slow tests; on a quiet machine
+	$(BIN)/python -m pytest -n $(WORKERS) -m "not thorough" --slow-over 3
 
 check: $(VENV)/.installed-dev  ## Linters and type checker
 	$(BIN)/ruff check .

@@ -35,19 +35,50 @@ def compiled_code_is_dropped():
     jax.clear_caches()
 
 
+SLOW = pathlib.Path(__file__).parent / "slow.txt"
+measured: dict[str, float] = {}
+
+
+def pytest_addoption(parser):
+    """Add the option by which `make measure` renews the list of slow tests."""
+    words = "write the tests that took longer into tests/slow.txt"
+    parser.addoption("--slow-over", type=float, metavar="SECONDS", help=words)
+
+
+def slow_tests(seconds, over):
+    """Return the tests that took longer, but for the quickest of each file: the quick suite has one of all."""
+    quickest = {}
+    for name in sorted(seconds, key=seconds.__getitem__):
+        quickest.setdefault(name.partition("::")[0], name)
+    return sorted(name for name, took in seconds.items() if took > over and name not in quickest.values())
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items):
+    """Mark the tests that were measured to take long as slow."""
+    listed = frozenset(SLOW.read_text().splitlines())
+    for item in items:
+        if item.nodeid in listed:
+            item.add_marker(pytest.mark.slow)
+
+
 BROWSER = pathlib.Path(__file__).parent / "lab" / "browser"
 seen_in_browser: set[str] = set()
 
 
 def pytest_runtest_logreport(report):
-    """Note which files of browser tests have a test that passed; with xdist, reports of all workers come."""
+    """Note what a test took, and which files of browser tests have one that passed; reports of all workers come."""
+    measured[report.nodeid] = measured.get(report.nodeid, 0.0) + report.duration
     file = report.nodeid.partition("::")[0]
     if report.when == "call" and report.passed and f"{BROWSER.parent.name}/{BROWSER.name}/" in file:
         seen_in_browser.add(file.rpartition("/")[2])
 
 
 def pytest_sessionfinish(session):
-    """Fail a run in which browser tests have to run (CI_BROWSER) and those of a file did not."""
+    """Write the list of slow tests where asked to; fail a run in which browser tests have to run and did not."""
+    over = session.config.option.slow_over
+    if over is not None and "PYTEST_XDIST_WORKER" not in os.environ:
+        SLOW.write_text("".join(f"{name}\n" for name in slow_tests(measured, over)))
     if unseen_in_browser(session.config) and session.exitstatus in (0, pytest.ExitCode.NO_TESTS_COLLECTED):
         session.exitstatus = pytest.ExitCode.TESTS_FAILED
 

@@ -91,7 +91,7 @@ QUICK = {
     "hard_tanh",
 }
 each_dual = pytest.mark.parametrize(
-    "name", [pytest.param(name, marks=() if name in QUICK else pytest.mark.slow) for name in DUALS]
+    "name", [pytest.param(name, marks=() if name in QUICK else pytest.mark.thorough) for name in DUALS]
 )
 
 

@@ -16,11 +16,11 @@ from widelimit.empirical import JacobianContraction
 from widelimit.engine import Reference
 
 everything = pytest.mark.parametrize("name", LAYERS)
-# What compiles a kernel runs for a few rows in the quick suite, for all in the slow one.
+# What compiles a kernel runs for a few rows in the quick suite, for all in the thorough one.
 QUICK = {"conv_zeros", "conv_groups", "avg_pool", "post_activation_residual", "concatenated_space", "repeat", "local"}
 QUICK |= {"transpose", "layer_norm_affine", "dropout_in_space", "resize", "embedding_pooled", "attention_softmax"}
 costly = pytest.mark.parametrize(
-    "name", [pytest.param(name, marks=() if name in QUICK else pytest.mark.slow) for name in LAYERS]
+    "name", [pytest.param(name, marks=() if name in QUICK else pytest.mark.thorough) for name in LAYERS]
 )
 
 WIDTH = 32

@@ -30,6 +30,12 @@ def test_which_files_are_unseen(monkeypatch, request):
     assert conftest.unseen_in_browser(request.config) == []
 
 
+def test_the_list_of_slow_tests_leaves_one_of_each_file(request):
+    conftest = request.config.pluginmanager.getplugin(str(ROOT / "tests" / "conftest.py"))
+    took = {"a.py::one": 5.0, "a.py::two[b c]": 9.0, "b.py::one": 1.0, "b.py::two": 4.0, "c.py::one": 7.0}
+    assert conftest.slow_tests(took, 3) == ["a.py::two[b c]", "b.py::two"]
+
+
 @pytest.mark.slow
 def test_a_run_without_browser_tests_fails_where_they_have_to_run():
     # The one test that runs passes: without the check, this run would have passed.

@@ -11,7 +11,7 @@ from networks import normal
 
 from widelimit.compat import neural_tangents as nt
 
-pytestmark = [pytest.mark.usefixtures("x64"), pytest.mark.slow]
+pytestmark = [pytest.mark.usefixtures("x64"), pytest.mark.thorough]
 EVERY = list(nt.NtkImplementation)
 # (trace_axes, diagonal_axes) of outputs with four axes, of which the first are the examples
 AXES = [
