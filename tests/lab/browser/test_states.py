@@ -1,6 +1,6 @@
 """Every part in the states a reader brings it to: accessible, within the page, and with a picture to look at.
 
-Each state is seen twice, wide in the light scheme and narrow in the dark one.
+Each state is seen twice, wide in the light scheme and narrow in the dark one; `make thorough` sees the other two.
 """
 
 import re
@@ -19,7 +19,14 @@ STATIC = ["outline", "map", "intuition", "math", "code", "sources"]
 STATIC += ["storyboard", "inquiry", "review", "practice", "room"]
 
 
-@pytest.fixture(params=[(1280, False), (390, True)], ids=["wide-light", "narrow-dark"])
+@pytest.fixture(
+    params=[
+        pytest.param((1280, False), id="wide-light"),
+        pytest.param((390, True), id="narrow-dark"),
+        pytest.param((1280, True), id="wide-dark", marks=pytest.mark.thorough),
+        pytest.param((390, False), id="narrow-light", marks=pytest.mark.thorough),
+    ]
+)
 def opened(request, open_page, accessible, picture):
     """Return a function that opens the page, and one that judges what is then seen of a part."""
     width, dark = request.param
