@@ -16,7 +16,7 @@ from ._base import AbstractLayer
 from ._pair import Pair
 from ._rates import Rate
 from ._sample import Sample
-from ._signal import Gaussianity, Signal
+from ._signal import Gaussianity, Signal, check_mean
 from ._space import Space
 
 
@@ -109,8 +109,9 @@ class LayerNorm(AbstractLayer):
         return dataclasses.replace(new, ntk=new.ntk + self.rate.factor * (new.xy + 1)) if self.affine else new
 
     def transmit(self, signal: Signal) -> Signal:
-        """Return the signal; with gains and offsets, as one that no activation may follow."""
+        """Return the signal, refusing one of unknown mean; with gains and offsets, no activation may follow."""
         signal = _plainly.same_signal(self, signal)
+        check_mean(signal, "LayerNorm")
         return dataclasses.replace(signal, gaussianity=Gaussianity.NOT_GAUSSIAN) if self.affine else signal
 
     def spatial_needed(self, space: Space) -> Space:

@@ -11,6 +11,7 @@ import numpy as np
 
 from ..._typing import Array, Key, PyTree
 from ...arch import Sample, is_sample
+from ._arguments import broadcasting
 from ._axes import Axes, axes
 from ._get import Names, select
 from ._kernel import Kernel
@@ -29,6 +30,7 @@ class InitFn:
         """Keep the record."""
         self.record, self.__name__ = record, record.name
 
+    @broadcasting
     def __call__(self, rng: Key, input_shape: Any) -> tuple[Any, PyTree]:
         """Return the shape of the output and random parameters."""
         record = self.record
@@ -50,6 +52,7 @@ class ApplyFn:
         """Keep the record."""
         self.record, self.__name__ = record, record.name
 
+    @broadcasting
     def __call__(self, params: PyTree, x: PyTree, **kwargs: Any) -> PyTree:
         """Return the outputs for a batch."""
         rng, constant, pattern = (kwargs.pop(name, None) for name in ("rng", "mask_constant", "pattern"))
@@ -77,6 +80,7 @@ class KernelFn:
         """Keep the record."""
         self.record, self.__name__ = record, record.name
 
+    @broadcasting
     def __call__(
         self,
         x1: PyTree,

@@ -65,6 +65,23 @@ def sliced_shape(shape: Shape, idx: tuple) -> Shape:
     return tuple(found)
 
 
+def common(equal: Any, shape: Shape) -> Array:
+    """Return which entries are of one example with itself, (n1, n2), from whether two batches are equal."""
+    if jnp.ndim(equal) == 2:
+        return jnp.asarray(equal)
+    return jnp.eye(*shape, dtype=bool) & equal
+
+
+def common_part(equal: Any, shape: Shape, rows: slice, columns: slice) -> Any:
+    """Return the same of parts of two batches: one value if they are equal or have nothing in common."""
+    places = range(shape[0])[rows], range(shape[1])[columns]
+    if jnp.ndim(equal) == 0 and (equal is False or places[0] == places[1]):
+        return equal
+    if jnp.ndim(equal) == 0 and not set(places[0]) & set(places[1]):
+        return False
+    return common(equal, shape)[rows, columns]
+
+
 def doubled(parts: tuple) -> tuple:
     """Return each entry twice, for both axes of a pair."""
     return tuple(part for part in parts for _ in (0, 1))

@@ -7,11 +7,13 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from ..._typing import Array, PyTree
+from ..._typing import Array, PyTree, Shape
 from ...arch import DATA, Gaussianity, Pair, Signal, Space
 from ...engine import advance, moments
+from ._arguments import same_inputs
 from ._axes import Axes, axes
 from ._kernel import Kernel
+from ._kernel_axes import common
 from ._layer import Record
 
 
@@ -38,6 +40,7 @@ def kernel_of(record: Record, x1: PyTree, x2: PyTree, where: Any, diagonal: tupl
         )
     signal = net.transmit(DATA)
     leaving, same = record.flow(where), x2 is None
+    equal = same_inputs(x1, x2)
     found = moments(net, x1, x1 if same else x2, space)
     own = None
     if diagonal_batch is False:
@@ -45,18 +48,22 @@ def kernel_of(record: Record, x1: PyTree, x2: PyTree, where: Any, diagonal: tupl
     counts = tuple(jax.tree.leaves(x)[0].shape[0] for x in (x1, x1 if same else x2))
 
     def build(pair: Pair, signal: Signal, a: Axes, *full: Pair) -> Kernel:
-        return _kernel(pair, signal, a, counts, same, full)
+        return _kernel(pair, signal, a, (counts, same, equal), full)
 
     return _map(build, found, signal, leaving, *(() if own is None else own))
 
 
 def propagated(record: Record, kernels: Any) -> Any:
-    """Return the `Kernel` behind a layer from that in front of it."""
+    """Return the `Kernel` behind a layer from that in front of it.
+
+    A `Kernel` says nothing of means, which are zero if it is Gaussian and unknown otherwise; several of them count as
+    independent.
+    """
     kernels = kernels if isinstance(kernels, Kernel) else tuple(kernels)
     first = kernels if isinstance(kernels, Kernel) else kernels[0]
     where = _map(lambda k: axes(k.batch_axis, k.channel_axis, len(k.shape1)), kernels)
     pairs = _map(_pair, kernels)
-    signals = _map(lambda k: Signal(_kind(k), frozenset([object()])), kernels)
+    signals = _map(lambda k: Signal(_kind(k), frozenset([object()]), mean_known=k.is_gaussian), kernels)
     net = record.net(where)
     needed = net.spatial_needed(Space.DIAGONAL if first.diagonal_spatial else Space.FULL)
     if first.diagonal_spatial and _any_full(needed):
@@ -67,13 +74,15 @@ def propagated(record: Record, kernels: Any) -> Any:
     counts = first.nngp.shape[:2]
 
     def build(pair: Pair, signal: Signal, a: Axes) -> Kernel:
-        kernel = _kernel(pair, signal, a, counts, same, ())
+        kernel = _kernel(pair, signal, a, (counts, same, first.x1_is_x2), ())
         return kernel if first.ntk is not None else kernel.replace(ntk=None)
 
     return _map(build, found, signal, leaving)
 
 
-def _kernel(pair: Pair, signal: Signal, a: Axes, counts: tuple[int, ...], same: bool, full: tuple[Pair, ...]) -> Kernel:
+def _kernel(pair: Pair, signal: Signal, a: Axes, batches: tuple[Shape, bool, Any], full: tuple[Pair, ...]) -> Kernel:
+    # Batches: their sizes, whether there is one only, whether they are equal.
+    counts, same, equal = batches
     depth, kept = pair.xx.ndim - 1, pair.gap_x is not None
     xx, yy = pair.xx, pair.yy
     nngp = (_first(xx, kept)[:, None] + _second(yy, kept)[None]) / 2 - pair.gap
@@ -87,14 +96,14 @@ def _kernel(pair: Pair, signal: Signal, a: Axes, counts: tuple[int, ...], same: 
 
     covs = [order(cov1, 1), None if same else order(cov2, 1)]
     for i, own in enumerate(full):
-        covs[i] = _kernel(own, signal, a, counts, True, ()).nngp
+        covs[i] = _kernel(own, signal, a, (counts, True, True), ()).nngp
     shape = [a.shape((n, *xx.shape[1:], pair.channels)) for n in counts]
     return Kernel(
         nngp=order(nngp, 2),
         ntk=order(pair.ntk, 2),
         cov1=covs[0],
         cov2=covs[1],
-        x1_is_x2=same,
+        x1_is_x2=equal,
         is_gaussian=signal.gaussianity is Gaussianity.GAUSSIAN,
         is_reversed=False,
         is_input=False,
@@ -132,6 +141,7 @@ def _pair(k: Kernel) -> Pair:
         gap_y=(_first(yy, full) + _second(yy, full)) / 2 - cov2 if full else None,
         mask_x=_present(k.mask1, a, k.shape1),
         mask_y=_present(k.mask1 if k.cov2 is None and k.mask2 is None else k.mask2, a, k.shape2),
+        same=common(k.x1_is_x2, nngp.shape[:2]),
     )
 
 

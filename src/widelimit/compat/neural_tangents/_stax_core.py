@@ -116,8 +116,8 @@ def repeat(layer_: Any, n: int) -> Layer:
             lambda where: arch.Repeat(record.net(where), n),
             record.first,
             flow,
-            lambda params: jax.vmap(record.pack)(params),
-            lambda params: jax.vmap(record.unpack)(params),
+            lambda params: jax.vmap(record.pack, axis_size=n)(params),
+            lambda params: jax.vmap(record.unpack, axis_size=n)(params),
             record.graph,
         )
     )
@@ -142,7 +142,8 @@ def FanOut(num: int) -> Layer:
 def FanInSum() -> Layer:
     """Return the sum of the branches.
 
-    Branches that come out of the same weights are refused, where neural-tangents gives a wrong kernel.
+    Branches that come out of the same weights are refused, where neural-tangents gives a wrong kernel. A list of
+    `Kernel` passed by hand counts as independent branches, which only the caller can know.
     """
     return plain("FanInSum", arch.Sum(), _joined)
 
