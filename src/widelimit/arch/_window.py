@@ -52,7 +52,7 @@ class Zeros(AbstractPadding):
 
     def extend(self, a: Array, pads: Pads, axes: tuple[int, ...]) -> Array:
         """Return ``a`` with zeros."""
-        return jnp.pad(a, _widths(a, pads, axes))
+        return jnp.pad(a, _widths(a, pads, axes)) if axes else a
 
 
 class Circular(AbstractPadding):
@@ -64,7 +64,7 @@ class Circular(AbstractPadding):
 
     def extend(self, a: Array, pads: Pads, axes: tuple[int, ...]) -> Array:
         """Return ``a`` continued periodically."""
-        return jnp.pad(a, _widths(a, pads, axes), mode="wrap")
+        return jnp.pad(a, _widths(a, pads, axes), mode="wrap") if axes else a
 
 
 class Window(eqx.Module):

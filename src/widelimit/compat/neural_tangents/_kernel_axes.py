@@ -82,6 +82,16 @@ def common_part(equal: Any, shape: Shape, rows: slice, columns: slice) -> Any:
     return common(equal, shape)[rows, columns]
 
 
+def interleaved(k: Array, lead: int, depth: int) -> Array:
+    """Return (..., h, w, h', w') as (..., h, h', w, w'), behind ``lead`` axes, for ``depth`` axes of space."""
+    return jnp.transpose(k, (*range(lead), *[lead + d + depth * side for d in range(depth) for side in (0, 1)]))
+
+
+def blocks(k: Array, lead: int, depth: int) -> Array:
+    """Return (..., h, h', w, w') as (..., h, w, h', w')."""
+    return jnp.transpose(k, (*range(lead), *[lead + 2 * d + side for side in (0, 1) for d in range(depth)]))
+
+
 def doubled(parts: tuple) -> tuple:
     """Return each entry twice, for both axes of a pair."""
     return tuple(part for part in parts for _ in (0, 1))
