@@ -168,9 +168,12 @@ def DotGeneral(
     def first(ndim: int) -> Axes:
         return axes(batch_axis, channel_axis, ndim)
 
-    def flow(where: Axes) -> Axes:
+    def refuse(where: Axes) -> None:
         if where.channel in (*of_x, *with_x):
             raise ValueError("the channels are infinitely many and cannot be multiplied by a constant.")
+
+    def flow(where: Axes) -> Axes:
+        refuse(where)
         free = other.ndim - len(of_other) - len(with_other)
         remaining = [a for a in range(where.ndim) if a not in (*of_x, *with_x)]
         before, ndim = len(with_x) + (free if left else 0), len(with_x) + len(remaining) + free
@@ -194,6 +197,7 @@ def DotGeneral(
         )
 
     def native(where: Axes) -> arch.AbstractLayer:
+        refuse(where)
         if of_x:
             return _contraction(other, (of_x, of_other), left, where)
         return _factors(other, (with_x, with_other), where)
