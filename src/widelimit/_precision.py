@@ -75,7 +75,7 @@ def evaluate(fn: Callable, *args: PyTree, compute: np.dtype, result: np.dtype | 
 
 
 def _run(fn: Callable, args: PyTree, compute: np.dtype, result: np.dtype | None) -> PyTree:
-    # A check inside compiled code (an inaccurate quadrature) surfaces as a ValueError of one sentence.
+    # A check inside compiled code (a series that does not converge) surfaces as a ValueError of one sentence.
     try:
         # The library relies on NumPy's broadcasting, which a user may have forbidden in code of their own.
         with jax.numpy_rank_promotion("allow"):

@@ -281,3 +281,54 @@ def test_masks_inside_compiled_code():
     x[:, 2:] = 10.0
     compiled = jax.jit(net[2], static_argnums=(2,))
     close(compiled(x, x, "ntk", mask_constant=10.0), net[2](x[:, :2], x[:, :2], "ntk"), 1e-5)
+
+
+def test_a_kernel_passed_by_hand_hides_its_mean():
+    """A sum of two uncentred kernels, and a norm, need means that a `Kernel` does not hold: refused, never wrong."""
+    x = np.random.default_rng(0).standard_normal((3, 4))
+    branch = stax.serial(stax.Dense(5, 1.2, 0.3), stax.Relu())
+    after, gaussian = branch[2](x), stax.Dense(5)[2](x)
+    with pytest.raises(ValueError, match="mean of branch 0 is not known"):
+        stax.FanInSum()[2]([after, after])
+    with pytest.raises(ValueError, match="LayerNorm subtracts the mean"):
+        stax.LayerNorm()[2](after)
+    # One uncentred branch beside a centred one has no product of means.
+    total = stax.FanInSum()[2]([after, gaussian])
+    close(total.nngp, after.nngp + gaussian.nngp, 1e-6)
+    assert not total.is_gaussian
+    with pytest.raises(ValueError, match="LayerNorm subtracts the mean"):
+        stax.LayerNorm()[2](total)
+    # In one network the means are known.
+    whole = stax.serial(stax.FanOut(2), stax.parallel(branch, branch), stax.FanInSum())[2](x)
+    mean = np.sqrt(np.diag(np.asarray(stax.Dense(5, 1.2, 0.3)[2](x, None, "nngp"))) / (2 * np.pi))
+    close(whole.nngp, 2 * after.nngp + 2 * mean[:, None] * mean, 1e-5)
+
+
+@pytest.mark.parametrize("cut", [1, 2])
+def test_dropout_knows_the_diagonal_of_a_kernel_passed_by_hand(cut):
+    layers = [stax.Dense(5, 1.2, 0.3), stax.Relu(), stax.Dropout(0.7), stax.Dense(1)]
+    x = np.random.default_rng(0).standard_normal((4, 3))
+    first, second = stax.serial(*layers[:cut])[2], stax.serial(*layers[cut:])[2]
+    for x2 in (None, x.copy(), x[::-1].copy()[:3]):
+        whole = stax.serial(*layers)[2](x, x2)
+        kernel = first(x, x2)
+        assert bool(kernel.x1_is_x2) == (x2 is None or len(x2) == 4)
+        if x2 is None or len(x2) == 4:
+            close((second(kernel).nngp, second(kernel).ntk), (whole.nngp, whole.ntk), 1e-5)
+            by_blocks = nt.batch(second, batch_size=3)(kernel)
+            close((by_blocks.nngp, by_blocks.ntk), (whole.nngp, whole.ntk), 1e-5)
+            assert bool(by_blocks.x1_is_x2)
+    # Parts that overlap know which of their entries are of one example.
+    part = second(first(x).slice(slice(0, 3), slice(1, 4)))
+    close(part.nngp, second(first(x)).nngp[:3, 1:], 1e-5)
+
+
+def test_a_graph_passes_through_layers_that_keep_space():
+    x = images(2)
+    graph = np.random.default_rng(5).standard_normal((2, 3, 4, 3, 4))
+    net = stax.serial(stax.Conv(4, (2, 2), padding="SAME"), stax.Relu(), stax.Aggregate(), stax.Dense(3))
+    before = stax.serial(stax.Conv(4, (2, 2), padding="SAME"), stax.Relu())[2](x)
+    mixed = np.einsum("npqrs,mPQRS,nmpPqQ->nmrRsS", graph, graph, before.nngp)
+    close(net[2](x, None, "nngp", pattern=graph), mixed, 1e-4)
+    _, params = net[0](KEY, x.shape)
+    assert net[1](params, x, pattern=graph[0][None].repeat(2, 0)).shape == (2, 3, 4, 3)

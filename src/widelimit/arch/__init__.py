@@ -118,6 +118,7 @@ from ._scaling import SqrtScaling as SqrtScaling
 from ._signal import DATA as DATA
 from ._signal import Gaussianity as Gaussianity
 from ._signal import Signal as Signal
+from ._signal import check_independent as check_independent
 from ._space import Space as Space
 from ._tokens import check_vocabulary as check_vocabulary
 from ._tokens import input_signal as input_signal

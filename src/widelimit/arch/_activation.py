@@ -60,7 +60,7 @@ class Activation(AbstractLayer):
                 f"{self.dual!r} is applied to a signal that is not Gaussian in the limit (data, or the output of "
                 "an activation), so the kernel has no closed form. Put a Dense layer before it."
             )
-        return dataclasses.replace(signal, gaussianity=Gaussianity.NOT_GAUSSIAN)
+        return dataclasses.replace(signal, gaussianity=Gaussianity.NOT_GAUSSIAN, mean_known=self.dual.has_mean)
 
 
 def Relu() -> Activation:

@@ -18,7 +18,7 @@ from ._base import AbstractLayer
 from ._join import concatenate_pairs, multiply_pairs, sum_pairs
 from ._pair import Pair
 from ._sample import Sample
-from ._signal import Gaussianity, Signal, branches, check_independent, combine, copies
+from ._signal import Gaussianity, Signal, branches, check_independent, check_means, combine, copies
 from ._space import Space, most
 from ._step import step
 
@@ -176,9 +176,10 @@ class Sum(AbstractLayer):
         return sum_pairs(pair)
 
     def transmit(self, signal: Any) -> Signal:
-        """Return what is known of the sum, refusing branches that are correlated."""
+        """Return what is known of the sum, refusing branches that are correlated or have unknown means."""
         signal = branches(signal, "a sum")
         check_independent(signal, "a sum")
+        check_means(signal, "a sum")
         return combine(signal)
 
     def spatial_needed(self, space: Space) -> Space:
@@ -282,6 +283,7 @@ class Concatenate(AbstractLayer):
         joined = combine(signal)
         if self.axis != -1:
             check_independent(signal, "a concatenation along space")
+            check_means(signal, "a concatenation along space")
             return joined
         if len(signal) == 1:
             return joined

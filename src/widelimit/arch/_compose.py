@@ -15,7 +15,7 @@ from ._join import sum_pairs
 from ._pair import Pair
 from ._roles import assign_roles, parameterizations
 from ._sample import Sample, is_sample
-from ._signal import UNKNOWN, Signal, check_independent, combine
+from ._signal import UNKNOWN, Signal, check_independent, check_means, combine
 from ._space import Space, most
 from ._step import step
 
@@ -153,9 +153,10 @@ class Residual(AbstractLayer):
         return sum_pairs((pair, step(self.body, pair)))
 
     def transmit(self, signal: Signal) -> Signal:
-        """Return what is known of the sum."""
+        """Return what is known of the sum, refusing a branch that is correlated or means that are unknown."""
         pair = signal, self.body.transmit(signal)
         check_independent(pair, "residual (0 is the input that is added)")
+        check_means(pair, "residual (0 is the input that is added)")
         return combine(pair)
 
     def spatial_needed(self, space: Space) -> Space:

@@ -2,21 +2,16 @@
 
 from __future__ import annotations
 
-import dataclasses
-import math
-
 import equinox as eqx
 import jax
 
-from .. import _check
-from .._typing import Key, Params, PyTree, Scalar, Shape
-from . import _plainly, _weights
+from .._typing import Key, Params, Scalar, Shape
+from . import _convolving, _plainly, _weights
 from ._base import AbstractLayer
 from ._pair import Pair
 from ._parameterization import AbstractParameterization, NTKParameterization
 from ._sample import Sample
-from ._signal import Signal, fresh
-from ._window import AbstractPadding, Valid, Window, average_moments, sizes, window
+from ._window import AbstractPadding, Valid, average_moments, sizes
 
 
 class Conv(AbstractLayer):
@@ -64,29 +59,18 @@ class Conv(AbstractLayer):
     parameterization: AbstractParameterization = eqx.field(default=NTKParameterization(), kw_only=True)
 
     spatial_needed = _plainly.same_space
-
-    def __check_init__(self) -> None:
-        """Check the arguments."""
-        _check.positive_int(self.width, "width")
-        _weights.check_groups(self.groups, self.width, "width")
-        _check.scales(self.weight_std, self.bias_std)
-        self.over()
-
-    def over(self) -> Window:
-        """Return the window of the filter."""
-        return window(self.window, self.strides, self.padding, self.dilation)
-
-    def out_shape(self, shape: Shape) -> Shape:
-        r"""Return (\*places, width)."""
-        places = self.over().out_shape(shape[:-1])
-        _weights.check_groups(self.groups, shape[-1], "number of input channels")
-        return (*places, self.width)
+    __check_init__ = _convolving.check
+    over = _convolving.over
+    out_shape = _convolving.out_shape
+    learning_rates = _convolving.learning_rates
+    transmit = _convolving.transmit
+    resized = _convolving.resized
 
     def init(self, key: Key, shape: Shape) -> Params:
         r"""Return ``{"weight": (\*window, channels / groups, width), "bias": (width,)}``."""
         self.out_shape(shape)
         weight = (*self.window, shape[-1] // self.groups, self.width)
-        return _weights.draw(self, key, weight, self._fans(shape[-1]), (self.width,))
+        return _weights.draw(self, key, weight, _convolving.fans(self, shape[-1]), (self.width,))
 
     def forward(self, params: Params, x: Sample) -> Sample:
         """Return the output for one example."""
@@ -104,27 +88,10 @@ class Conv(AbstractLayer):
             dimension_numbers=layout,
             feature_group_count=self.groups,
         )[0]
-        values = _weights.scale(self, params, z, self._fans(x.values.shape[-1]))
-        return Sample(values, over.any(x.mask), None, x.key)
+        values = _weights.scale(self, params, z, _convolving.fans(self, x.values.shape[-1]))
+        return x.with_places(values, over.any(x.mask))
 
     def propagate(self, pair: Pair) -> Pair:
         """Return the second moments and the NTK behind the layer."""
-        return _weights.weigh(self, average_moments(pair, self.over()), self._fans(pair.channels)[0], self.width)
-
-    def learning_rates(self, params: Params) -> PyTree:
-        """Return the factors of the learning rate of weights and biases."""
-        return _weights.rates(self, params, self._fans(params["weight"].shape[-2] * self.groups))
-
-    def transmit(self, signal: Signal) -> Signal:
-        """Return a fresh Gaussian signal, whatever comes in but tokens."""
-        _weights.check_alike(self.groups, _plainly.same_signal(self, signal))
-        return fresh()
-
-    def resized(self, width: int, factor: float, readout: bool) -> tuple[Conv, float]:
-        """Return the layer at another width, and the factor by which its output grew."""
-        new = self.width if readout else width
-        parameterization = self.parameterization.rescaled(factor)
-        return dataclasses.replace(self, width=new, parameterization=parameterization), new / self.width
-
-    def _fans(self, channels: int) -> tuple[int, int]:
-        return math.prod(self.window) * channels // self.groups, self.width
+        fan_in, _ = _convolving.fans(self, pair.channels)
+        return _weights.weigh(self, average_moments(pair, self.over()), fan_in, self.width)

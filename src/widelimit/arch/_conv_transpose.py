@@ -3,21 +3,18 @@
 from __future__ import annotations
 
 import dataclasses
-import math
 
 import equinox as eqx
 import jax
 import jax.numpy as jnp
 
-from .. import _check
-from .._typing import Array, Key, Params, PyTree, Scalar, Shape
-from . import _plainly, _weights
+from .._typing import Array, Key, Params, Scalar, Shape
+from . import _convolving, _plainly, _weights
 from ._base import AbstractLayer
 from ._pair import Pair
 from ._parameterization import AbstractParameterization, NTKParameterization
 from ._sample import Sample
-from ._signal import Signal, fresh
-from ._window import AbstractPadding, Circular, Pads, Valid, Window, Zeros, average_moments, sizes, window
+from ._window import AbstractPadding, Circular, Pads, Valid, Window, Zeros, average_moments, sizes
 
 
 class ConvTranspose(AbstractLayer):
@@ -70,19 +67,19 @@ class ConvTranspose(AbstractLayer):
     parameterization: AbstractParameterization = eqx.field(default=NTKParameterization(), kw_only=True)
 
     spatial_needed = _plainly.same_space
+    learning_rates = _convolving.learning_rates
+    transmit = _convolving.transmit
+    resized = _convolving.resized
 
     def __check_init__(self) -> None:
         """Check the arguments."""
-        _check.positive_int(self.width, "width")
-        _weights.check_groups(self.groups, self.width, "width")
-        _check.scales(self.weight_std, self.bias_std)
+        _convolving.check(self)
         if not isinstance(self.padding, Valid | Zeros | Circular):
             raise ValueError(f"padding is {self.padding!r}; expected Valid(), Zeros() or Circular().")
-        self.over()
 
     def over(self) -> Window:
         """Return the window of the filter over the signal spread out."""
-        given = window(self.window, self.strides, self.padding, self.dilation)
+        given = _convolving.over(self)
         ones = (1,) * len(given.shape)
         return Window(given.shape, ones, given.dilation, _Spread(self.padding, given.strides))
 
@@ -105,7 +102,7 @@ class ConvTranspose(AbstractLayer):
         r"""Return ``{"weight": (\*window, channels / groups, width), "bias": (width,)}``."""
         self.out_shape(shape)
         weight = (*self.window, shape[-1] // self.groups, self.width)
-        return _weights.draw(self, key, weight, self._fans(shape[-1]), (self.width,))
+        return _weights.draw(self, key, weight, _convolving.fans(self, shape[-1]), (self.width,))
 
     def forward(self, params: Params, x: Sample) -> Sample:
         """Return the output for one example."""
@@ -125,33 +122,15 @@ class ConvTranspose(AbstractLayer):
             dimension_numbers=layout,
             feature_group_count=self.groups,
         )[0]
-        values = _weights.scale(self, params, z, self._fans(x.values.shape[-1]))
-        return Sample(values, _present(over, x.mask), None, x.key)
+        values = _weights.scale(self, params, z, _convolving.fans(self, x.values.shape[-1]))
+        return x.with_places(values, _present(over, x.mask))
 
     def propagate(self, pair: Pair) -> Pair:
         """Return the second moments and the NTK behind the layer."""
         over = self.over()
         mixed = average_moments(pair, over)
         mixed = dataclasses.replace(mixed, mask_x=_present(over, pair.mask_x), mask_y=_present(over, pair.mask_y))
-        return _weights.weigh(self, mixed, self._fans(pair.channels)[0], self.width)
-
-    def learning_rates(self, params: Params) -> PyTree:
-        """Return the factors of the learning rate of weights and biases."""
-        return _weights.rates(self, params, self._fans(params["weight"].shape[-2] * self.groups))
-
-    def transmit(self, signal: Signal) -> Signal:
-        """Return a fresh Gaussian signal, whatever comes in but tokens."""
-        _weights.check_alike(self.groups, _plainly.same_signal(self, signal))
-        return fresh()
-
-    def resized(self, width: int, factor: float, readout: bool) -> tuple[ConvTranspose, float]:
-        """Return the layer at another width, and the factor by which its output grew."""
-        new = self.width if readout else width
-        parameterization = self.parameterization.rescaled(factor)
-        return dataclasses.replace(self, width=new, parameterization=parameterization), new / self.width
-
-    def _fans(self, channels: int) -> tuple[int, int]:
-        return math.prod(self.window) * channels // self.groups, self.width
+        return _weights.weigh(self, mixed, _convolving.fans(self, pair.channels)[0], self.width)
 
 
 class _Spread(AbstractPadding):

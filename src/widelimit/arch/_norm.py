@@ -17,7 +17,7 @@ from ._pair import Pair
 from ._parameterization import AbstractParameterization, NTKParameterization, Role
 from ._rates import Gains
 from ._sample import Sample
-from ._signal import Gaussianity, Signal
+from ._signal import Gaussianity, Signal, check_mean
 from ._space import Space
 
 
@@ -120,8 +120,9 @@ class LayerNorm(AbstractLayer):
         return dataclasses.replace(new, ntk=new.ntk + share * (new.xy + 1))
 
     def transmit(self, signal: Signal) -> Signal:
-        """Return the signal; with gains and offsets, as one that no activation may follow."""
+        """Return the signal, refusing one of unknown mean; with gains and offsets, no activation may follow."""
         signal = _plainly.same_signal(self, signal)
+        check_mean(signal, "LayerNorm")
         if self.affine is None:
             return signal
         return dataclasses.replace(signal, gaussianity=Gaussianity.NOT_GAUSSIAN)

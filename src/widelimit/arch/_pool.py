@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from typing import Any
 
 import equinox as eqx
 import jax.numpy as jnp
@@ -14,6 +15,21 @@ from ._linear import mix
 from ._pair import Pair
 from ._sample import Sample
 from ._window import AbstractPadding, Valid, Window, sizes, window
+
+
+def _over(self: Any) -> Window:
+    """Return the window."""
+    return window(self.window, self.window if self.strides is None else self.strides, self.padding)
+
+
+def _check_window(self: Any) -> None:
+    """Check the window."""
+    self.over()
+
+
+def _out_shape(self: Any, shape: Shape) -> Shape:
+    r"""Return (\*places, channels)."""
+    return (*self.over().out_shape(shape[:-1]), *shape[-1:])
 
 
 class AvgPool(AbstractLayer):
@@ -45,18 +61,9 @@ class AvgPool(AbstractLayer):
     resized = _plainly.same_width
     transmit = _plainly.same_signal
     spatial_needed = _plainly.full_space
-
-    def __check_init__(self) -> None:
-        """Check the arguments."""
-        self.over()
-
-    def over(self) -> Window:
-        """Return the window."""
-        return window(self.window, self.window if self.strides is None else self.strides, self.padding)
-
-    def out_shape(self, shape: Shape) -> Shape:
-        r"""Return (\*places, channels)."""
-        return (*self.over().out_shape(shape[:-1]), *shape[-1:])
+    __check_init__ = _check_window
+    over = _over
+    out_shape = _out_shape
 
     def average(self, a: Array) -> Array:
         r"""Return the average over each window of an array (\*space, ...)."""
@@ -69,7 +76,7 @@ class AvgPool(AbstractLayer):
 
     def forward(self, params: Params, x: Sample) -> Sample:  # noqa: ARG002
         """Return the output for one example."""
-        return Sample(self.average(x.values), self.over().any(x.mask), None, x.key)
+        return x.with_places(self.average(x.values), self.over().any(x.mask))
 
     def propagate(self, pair: Pair) -> Pair:
         """Return the second moments and the NTK behind the layer."""
@@ -98,22 +105,13 @@ class SumPool(AbstractLayer):
     resized = _plainly.same_width
     transmit = _plainly.same_signal
     spatial_needed = _plainly.full_space
-
-    def __check_init__(self) -> None:
-        """Check the arguments."""
-        self.over()
-
-    def over(self) -> Window:
-        """Return the window."""
-        return window(self.window, self.window if self.strides is None else self.strides, self.padding)
-
-    def out_shape(self, shape: Shape) -> Shape:
-        r"""Return (\*places, channels)."""
-        return (*self.over().out_shape(shape[:-1]), *shape[-1:])
+    __check_init__ = _check_window
+    over = _over
+    out_shape = _out_shape
 
     def forward(self, params: Params, x: Sample) -> Sample:  # noqa: ARG002
         """Return the output for one example."""
-        return Sample(self.over().total(x.values), self.over().any(x.mask), None, x.key)
+        return x.with_places(self.over().total(x.values), self.over().any(x.mask))
 
     def propagate(self, pair: Pair) -> Pair:
         """Return the second moments and the NTK behind the layer."""
@@ -173,7 +171,10 @@ class GlobalSumPool(AbstractLayer):
 
 
 def _masked(mixed: Pair, before: Pair, over: Window) -> Pair:
-    return dataclasses.replace(mixed, mask_x=over.any(before.mask_x), mask_y=over.any(before.mask_y))
+    kept = {"mask_x": over.any(before.mask_x), "mask_y": over.any(before.mask_y)}
+    if mixed.xx.shape == before.xx.shape:
+        kept |= {"graph_x": before.graph_x, "graph_y": before.graph_y}
+    return dataclasses.replace(mixed, **kept)
 
 
 def _over_space(depth: int, mask: Array | None):

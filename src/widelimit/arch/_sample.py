@@ -39,6 +39,11 @@ class Sample(eqx.Module):
         """Return the sample with other values at the same positions."""
         return Sample(values, self.mask, self.graph, self.key)
 
+    def with_places(self, values: Array, mask: Array | None) -> "Sample":
+        """Return other values at the places of a window; the graph stays if they are as many as the positions."""
+        graph = self.graph if values.shape[:-1] == self.values.shape[:-1] else None
+        return Sample(values, mask, graph, self.key)
+
     def cleared(self) -> "Sample":
         """Return the sample with zeros where a position is missing."""
         if self.mask is None:

@@ -29,6 +29,9 @@ class Signal:
         Whether this is the input of the architecture itself, which may be a tuple of inputs.
     tokens
         Whether the signal is a sequence of token numbers, which only an `Embedding` reads.
+    mean_known
+        Whether its mean over channels is known; it is zero for a Gaussian signal. It is not known behind a kernel
+        that is no activation's.
     """
 
     gaussianity: Gaussianity
@@ -36,6 +39,7 @@ class Signal:
     alike: bool = True
     given: bool = False
     tokens: bool = False
+    mean_known: bool = True
 
 
 def fresh() -> Signal:
@@ -73,6 +77,7 @@ def combine(signals: tuple[Signal, ...]) -> Signal:
         next(kind for kind in order if kind in kinds),
         frozenset().union(*(signal.roots for signal in signals)),
         all(signal.alike for signal in signals),
+        mean_known=all(signal.mean_known for signal in signals),
     )
 
 
@@ -86,6 +91,30 @@ def check_independent(signals: tuple[Signal, ...], what: str) -> None:
                     "are correlated and there is no closed form. End the branch with a Dense layer of its own."
                 )
 
+
+def check_means(signals: tuple[Signal, ...], what: str) -> None:
+    """Refuse branches that are added or stand in one space if products of their means enter and one is not known."""
+    uncentred = [i for i, signal in enumerate(signals) if signal.gaussianity is Gaussianity.NOT_GAUSSIAN]
+    hidden = [i for i in uncentred if not signals[i].mean_known]
+    if hidden and len(uncentred) > 1:
+        other = next(i for i in uncentred if i != hidden[0])
+        raise ValueError(
+            f"branches {hidden[0]} and {other} of {what} are not Gaussian, and the mean of branch {hidden[0]} is not "
+            f"known, which their sum needs. {KNOW_MEAN}"
+        )
+
+
+def check_mean(signal: Signal, what: str) -> None:
+    """Refuse a signal whose mean is not known."""
+    if not signal.mean_known:
+        raise ValueError(f"{what} subtracts the mean of its input, which is not known here. {KNOW_MEAN}")
+
+
+KNOW_MEAN = (
+    "A kernel that is given by itself (KernelFunction without mean_fn, ExpNormalized, a non-Gaussian Kernel passed by "
+    "hand) says nothing of means: give mean_fn, build the network as one, or put a Dense layer in between."
+)
+"""What to do about a mean that is not known."""
 
 DATA = Signal(Gaussianity.NOT_GAUSSIAN, frozenset(["data"]), alike=False, given=True)
 """The signal at the input of a network: given numbers."""

@@ -52,7 +52,7 @@ class Zeros(AbstractPadding):
 
     def extend(self, a: Array, pads: Pads, axes: tuple[int, ...]) -> Array:
         """Return ``a`` with zeros."""
-        return jnp.pad(a, _widths(a, pads, axes))
+        return jnp.pad(a, _widths(a, pads, axes)) if axes else a
 
 
 class Circular(AbstractPadding):
@@ -64,7 +64,7 @@ class Circular(AbstractPadding):
 
     def extend(self, a: Array, pads: Pads, axes: tuple[int, ...]) -> Array:
         """Return ``a`` continued periodically."""
-        return jnp.pad(a, _widths(a, pads, axes), mode="wrap")
+        return jnp.pad(a, _widths(a, pads, axes), mode="wrap") if axes else a
 
 
 class Window(eqx.Module):
@@ -151,6 +151,7 @@ def average_moments(pair: Pair, over: Window) -> Pair:
     .. math:: K'(P, P') = \frac1{|F|}\sum_{f\in F} K(sP + f, sP' + f)
 
     Beyond the border the signal is zero (or periodic); in gap form a zero beside u has the gap :math:`\tfrac12 Eu^2`.
+    A graph stays where there are as many places as positions, as behind a window that pads.
     """
     depth = pair.xx.ndim
     inside = over.extend(jnp.ones_like(pair.xx))
@@ -163,11 +164,12 @@ def average_moments(pair: Pair, over: Window) -> Pair:
         border = q1.reshape(*q1.shape, *(1,) * depth) * outside + outside.reshape(*q1.shape, *(1,) * depth) * q2
         return _box(_extend_both(a, over, depth) + border / 2, over, depth, 2)
 
-    full = pair.gap_x is not None
+    full, new = pair.gap_x is not None, _box(xx, over, depth, 1)
+    stays = new.shape == pair.xx.shape
     tangents = _extend_both(pair.ntk, over, depth) if full else over.extend(pair.ntk)
     return dataclasses.replace(
         pair,
-        xx=_box(xx, over, depth, 1),
+        xx=new,
         yy=_box(yy, over, depth, 1),
         gap=gap(pair.gap, xx, yy),
         ntk=_box(tangents, over, depth, 2 if full else 1),
@@ -175,8 +177,8 @@ def average_moments(pair: Pair, over: Window) -> Pair:
         gap_y=None if pair.gap_y is None else gap(pair.gap_y, yy, yy),
         mask_x=over.any(pair.mask_x),
         mask_y=over.any(pair.mask_y),
-        graph_x=None,
-        graph_y=None,
+        graph_x=pair.graph_x if stays else None,
+        graph_y=pair.graph_y if stays else None,
     )
 
 

@@ -33,6 +33,11 @@ class AbstractDual(eqx.Module):
     linear: ClassVar[bool] = False
     """Whether the activation is linear, so that it leaves a Gaussian signal Gaussian."""
 
+    @property
+    def has_mean(self) -> bool:
+        """Whether `mean` is known; without it, no layer that needs the mean may follow."""
+        return True
+
     @abc.abstractmethod
     def value(self, u: Array) -> Array:
         """Return the activation itself."""

@@ -27,12 +27,17 @@ class ExpNormalized(AbstractDual):
     gamma: Scalar = 1.0
     shift: Scalar = -1.0
 
+    @property
+    def has_mean(self) -> bool:
+        """Whether the mean is known: no."""
+        return False
+
     def value(self, u: Array) -> Array:  # noqa: ARG002
         """Raise: no activation is known."""
         raise ValueError("ExpNormalized " + NO_ACTIVATION + "Use it in NNGP and NTK alone.")
 
     def mean(self, q: Array) -> Array:
-        """Return NaN: no activation is known. Layers that need no mean leave it unused."""
+        """Return NaN: no activation is known. Compositions that need the mean are refused (`has_mean`)."""
         return jnp.full_like(q, jnp.nan)
 
     def moment(self, q: Array) -> Array:
@@ -87,6 +92,11 @@ class KernelFunction(AbstractDual):
         out = jax.eval_shape(self.nngp_fn, number, number, number)
         if getattr(out, "shape", None) != ():
             raise ValueError(f"nngp_fn maps three numbers to {out}; expected one number.")
+
+    @property
+    def has_mean(self) -> bool:
+        """Whether ``mean_fn`` is given."""
+        return self.mean_fn is not None
 
     def value(self, u: Array) -> Array:
         """Return the activation itself."""

@@ -244,8 +244,10 @@ def _on_a_fine_grid(fns: list, accuracy: Accuracy, p: tuple, qs: list, run: Call
         return functools.reduce(jnp.maximum, [_grid_error(f, nodes, p, q) for f, q in zip(fns, qs, strict=True)])
 
     def finest() -> tuple[Array, Array]:
-        out, rest = run(GRIDS[-1])
-        return out, jnp.where(error(GRIDS[-1]) <= limit**0.7, rest, jnp.inf)
+        # A kink shows on the grid, before any term of a series that would be summed to its end for nothing.
+        out, rest = jax.eval_shape(functools.partial(run, GRIDS[-1]))
+        refused = jnp.full(out.shape, jnp.nan, out.dtype), jnp.full(rest.shape, jnp.inf, rest.dtype)
+        return jax.lax.cond(error(GRIDS[-1]) <= enough, functools.partial(run, GRIDS[-1]), lambda: refused)
 
     enough = limit**0.7
     index = sum(jnp.where(error(nodes) <= enough, 0, 1) for nodes in GRIDS[:-1])
@@ -255,7 +257,8 @@ def _on_a_fine_grid(fns: list, accuracy: Accuracy, p: tuple, qs: list, run: Call
         ~(rest <= limit),
         f"The series of the activation {accuracy.name} with {accuracy.terms} terms is not accurate to its "
         f"tolerance of {limit:.1g}. If the activation is smooth, give more terms, a larger tolerance or smaller weight "
-        "scales; if it has a kink or a jump, use a closed form such as PiecewiseLinear.",
+        "scales; if it has kinks, use PiecewiseLinear (straight between them) or widelimit.dual.TwoSided (smooth on both "
+        "sides of zero).",
     )
 
 

@@ -47,25 +47,26 @@ def advance(net: AbstractLayer, pairs: Any) -> Any:
     def one(pair: Any) -> Any:
         return net.propagate(pair)
 
-    shape = jax.eval_shape(lambda p: one(_first(p)), pairs)
+    shape = jax.eval_shape(one, _first(pairs))
     rows = jax.vmap(one, (inner,), _axes(shape, 1))
     return jax.vmap(rows, (outer,), _axes(shape, 0))(pairs)
 
 
 def _pairs(x1: PyTree, x2: PyTree, space: Any) -> Any:
-    shape = jax.eval_shape(lambda a, b: start(_one(a), _one(b), space), x1, x2)
+    shape = jax.eval_shape(lambda a, b: start(a, b, space), _one(x1), _one(x2))
     rows = jax.vmap(lambda x, y: start(x, y, space), (None, 0), _axes(shape, 1))
     return jax.vmap(rows, (0, None), _axes(shape, 0))(x1, x2)
 
 
 def _one(x: PyTree) -> PyTree:
-    return jax.tree.map(lambda a: a[0], x)
+    # Its form alone: a batch may be empty.
+    return jax.tree.map(lambda a: jax.ShapeDtypeStruct(a.shape[1:], a.dtype), x)
 
 
 def _first(pairs: Any) -> Any:
     def first(pair: Pair) -> Pair:
         of = dict.fromkeys((*_OF_X, *_OF_Y), 1) | dict.fromkeys(_OF_BOTH, 2)
-        return _each(pair, lambda name, a: a[(0,) * of[name]])
+        return _each(pair, lambda name, a: jax.ShapeDtypeStruct(a.shape[of[name] :], a.dtype))
 
     return jax.tree.map(first, pairs, is_leaf=_is_pair)
 

@@ -1,5 +1,6 @@
 """Arguments of kernel functions: nested inputs, and keywords that belong to one batch or to both."""
 
+import functools
 from typing import Any
 
 import jax
@@ -7,6 +8,17 @@ import jax.numpy as jnp
 import numpy as np
 
 from ..._typing import Array, Callable, PyTree
+
+
+def broadcasting(fn: Callable) -> Callable:
+    """Return ``fn`` with NumPy's broadcasting inside, which a caller may have forbidden in code of their own."""
+
+    @functools.wraps(fn)
+    def wrapped(*args: Any, **kwargs: Any) -> Any:
+        with jax.numpy_rank_promotion("allow"):
+            return fn(*args, **kwargs)
+
+    return wrapped
 
 
 def is_array(x: Any) -> bool:

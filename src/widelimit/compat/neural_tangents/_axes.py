@@ -10,7 +10,10 @@ from ..._typing import Array, Shape
 
 
 class Axes(NamedTuple):
-    """Axes of the examples and of the channels in an array of ``ndim`` axes."""
+    """Axes of the examples and of the channels in an array of ``ndim`` axes.
+
+    Behind a sum over the examples there are none: their axis is then ``ndim``, one that does not exist.
+    """
 
     batch: int
     channel: int
@@ -18,10 +21,14 @@ class Axes(NamedTuple):
 
     def channels_last(self, a: Array) -> Array:
         """Return an array with the examples first and the channels last."""
+        if self.batch == self.ndim:
+            return jnp.moveaxis(a, self.channel, -1)[None]
         return jnp.moveaxis(a, (self.batch, self.channel), (0, -1))
 
     def restore(self, a: Array) -> Array:
         """Return an array (n, *space, channels) with its axes here."""
+        if self.batch == self.ndim:
+            return jnp.moveaxis(a[0], -1, self.channel)
         return jnp.moveaxis(a, (0, -1), (self.batch, self.channel))
 
     def canonical(self, shape: Shape) -> Shape:

@@ -11,7 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from ..._typing import Array, Callable, PyTree, Tracer
-from ._arguments import is_array, is_missing, is_node, map_nested
+from ._arguments import is_array, is_missing, is_node, map_nested, same_inputs
 from ._kernel import Kernel
 
 FIRST, SECOND = ("cov1", "mask1"), ("cov2", "mask2")
@@ -60,7 +60,7 @@ def batch(kernel_fn: Callable, batch_size: int = 0, device_count: int = -1, stor
             blocks.append([k if store_on_device else jax.tree.map(_to_host, k) for k in line])
         if len(devices) > 1 and store_on_device:
             blocks = _placed(blocks, devices[0])
-        join = functools.partial(_joined, width=len(columns), second=task.second, host=not store_on_device)
+        join = functools.partial(_joined, width=len(columns), task=task, host=not store_on_device)
         return map_nested(join, *[k for line in blocks for k in line])
 
     return batched
@@ -70,7 +70,7 @@ class _Inputs:
     """Two batches of inputs."""
 
     def __init__(self, x1: PyTree, x2: PyTree | None) -> None:
-        self.second = not is_missing(x2)
+        self.second, self.equal = not is_missing(x2), same_inputs(x1, x2)
         self.x1, self.x2 = x1, x2 if self.second else x1
         self.n1, self.n2 = (len(jax.tree.leaves(x)[0]) for x in (self.x1, self.x2))
 
@@ -90,7 +90,7 @@ class _Kernels:
         first = kernels
         while is_node(first):
             first = first[0]
-        self.kernels, self.second = kernels, first.cov2 is not None
+        self.kernels, self.second, self.equal = kernels, first.cov2 is not None, first.x1_is_x2
         self.n1, self.n2 = first.nngp.shape[:2]
 
     def whole(self) -> Any:
@@ -141,7 +141,7 @@ def _to_host(leaf: Any) -> Any:
     return np.asarray(leaf) if isinstance(leaf, jax.Array) and not isinstance(leaf, Tracer) else leaf
 
 
-def _joined(*blocks: Any, width: int, second: bool, host: bool) -> Any:
+def _joined(*blocks: Any, width: int, task: _Inputs | _Kernels, host: bool) -> Any:
     """Return one kernel from its blocks, row by row."""
     rows = [blocks[i : i + width] for i in range(0, len(blocks), width)]
     put = np.concatenate if host else jnp.concatenate
@@ -149,7 +149,7 @@ def _joined(*blocks: Any, width: int, second: bool, host: bool) -> Any:
     if isinstance(first, Kernel):
         if not first.diagonal_batch:
             raise NotImplementedError("the kernel holds covariances of different examples, which are not in blocks.")
-        values = {name: _field(name, rows, second, put) for name in first.asdict()}
+        values = {name: _field(name, rows, task, put) for name in first.asdict()}
         n1, n2 = values["nngp"].shape[:2]
         axis = first.batch_axis
         shapes = {
@@ -158,27 +158,20 @@ def _joined(*blocks: Any, width: int, second: bool, host: bool) -> Any:
         }
         return Kernel(**{**values, **shapes})
     if isinstance(first, tuple):
-        return type(first)(*[_field(name, rows, second, put) for name in first._fields])  # pyright: ignore
+        return type(first)(*[_field(name, rows, task, put) for name in first._fields])  # pyright: ignore
     return _square(rows, put)
 
 
-def _field(name: str, rows: list, second: bool, put: Callable) -> Any:
+def _field(name: str, rows: list, task: _Inputs | _Kernels, put: Callable) -> Any:
     cells = [[getattr(block, name) for block in row] for row in rows]
     value = cells[0][0]
     if name in SECOND:
-        return None if value is None or not second else put(cells[0], 0)
+        return None if value is None or not task.second else put(cells[0], 0)
     if name in FIRST:
         return None if value is None else put([row[0] for row in cells], 0)
     if name == "x1_is_x2":
-        return _all_equal(cells)
+        return task.equal
     return _square(cells, put) if is_array(value) and value.ndim >= 2 else value
-
-
-def _all_equal(cells: list) -> Any:
-    # Two batches are equal if they have the same blocks, and those on the diagonal are.
-    if len(cells) != len(cells[0]):
-        return cells[0][0] & False
-    return functools.reduce(lambda a, b: a & b, [row[i] for i, row in enumerate(cells)])
 
 
 def _square(rows: list, put: Callable) -> Array:

@@ -11,7 +11,7 @@ from ..._typing import Callable, Params, PyTree
 from ...empirical import AbstractMethod, Auto, JacobianContraction, NTKVectorProducts, StructuredDerivatives
 from ...empirical import linearize as native_linearize
 from ...empirical import taylor_expand as native_taylor_expand
-from ._arguments import is_missing, split
+from ._arguments import broadcasting, is_missing, split
 from ._blocks import Asked, nngp, ntk
 from ._get import Names, named_tuple, names_of
 from ._layout import AxisNumbers
@@ -48,6 +48,7 @@ def empirical_nngp_fn(f: Any, trace_axes: AxisNumbers = (-1,), diagonal_axes: Ax
     """
     asked = Asked(f, trace_axes, diagonal_axes)
 
+    @broadcasting
     def nngp_fn(x1: PyTree, x2: PyTree | None, params: Params, **apply_fn_kwargs: Any) -> PyTree:
         """Return the kernel of two batches; ``x2=None`` for ``x1`` again."""
         first, second = split(apply_fn_kwargs, x1, x2)
@@ -83,6 +84,7 @@ def empirical_ntk_fn(
     del _j_rules, _s_rules, _fwd
     asked = Asked(f, trace_axes, diagonal_axes, vmap_axes, METHODS[NtkImplementation(implementation)]())
 
+    @broadcasting
     def ntk_fn(x1: PyTree, x2: PyTree | None, params: Params, **apply_fn_kwargs: Any) -> PyTree:
         """Return the kernel of two batches; ``x2=None`` for ``x1`` again."""
         first, second = split(apply_fn_kwargs, x1, x2)

@@ -11,15 +11,16 @@ import numpy as np
 
 from ..._typing import Array, Key, PyTree
 from ...arch import Sample, is_sample
+from ._arguments import broadcasting
 from ._axes import Axes, axes
 from ._get import Names, select
 from ._kernel import Kernel
 from ._layer import Layer, Record
-from ._limit import kernel_of, propagated
+from ._limit import kernel_of, patterns, propagated
 from ._stax_own import wants_ntk
 
-IGNORED = ("batch_axis", "channel_axis")
-"""Keywords of neural-tangents' functions that layers here know already."""
+AXES = ("batch_axis", "channel_axis")
+"""Keywords that say where the axes of the inputs are, which a layer knows already if it has axes of its own."""
 
 
 class InitFn:
@@ -29,6 +30,7 @@ class InitFn:
         """Keep the record."""
         self.record, self.__name__ = record, record.name
 
+    @broadcasting
     def __call__(self, rng: Key, input_shape: Any) -> tuple[Any, PyTree]:
         """Return the shape of the output and random parameters."""
         record = self.record
@@ -37,6 +39,8 @@ class InitFn:
         canonical = jax.tree.map(lambda a, s: a.canonical(s), where, shapes, is_leaf=_is_axes)
         single = jax.tree.map(lambda s: s[1:], canonical, is_leaf=_is_shape)
         count = jax.tree.leaves(canonical)[0]
+        for part in record.examples(where):
+            count = count if count < 0 else len(range(count)[part])
         leaving, net = record.flow(where), record.net(where)
         out = net.out_shape(single)
         shape = jax.tree.map(lambda a, s: a.shape((count, *s)), leaving, out, is_leaf=_is_axes)
@@ -50,21 +54,50 @@ class ApplyFn:
         """Keep the record."""
         self.record, self.__name__ = record, record.name
 
+    @broadcasting
     def __call__(self, params: PyTree, x: PyTree, **kwargs: Any) -> PyTree:
         """Return the outputs for a batch."""
         rng, constant, pattern = (kwargs.pop(name, None) for name in ("rng", "mask_constant", "pattern"))
         _refuse(kwargs)
-        record = self.record
         x = _arrays(x)
-        where = entering(record, jax.tree.map(jnp.ndim, x))
-        samples = _samples(record, x, where, constant, pattern)
-        if rng is not None:
-            n = jax.tree.leaves(samples)[0].shape[0]
-            samples = jax.tree.map(
-                lambda s: dataclasses.replace(s, key=jax.random.split(_key(rng), n)), samples, is_leaf=is_sample
-            )
-        out = jax.vmap(record.net(where), (None, 0))(record.unpack(params), samples)
-        return jax.tree.map(lambda a, y: a.restore(y), record.flow(where), out, is_leaf=_is_axes)
+        where = entering(self.record, jax.tree.map(jnp.ndim, x), kwargs)
+        samples = as_samples(self.record, x, where, constant, pattern)
+        return restored(*outputs(self.record, params, samples, where, rng))
+
+
+def outputs(record: Record, params: PyTree, samples: PyTree, where: Any, rng: Any) -> tuple[PyTree, Any]:
+    """Return the samples behind a network, and their axes.
+
+    Parameters
+    ----------
+    record, params
+        The layer and its parameters, in neural-tangents' form.
+    samples, where
+        Batches of samples, and their axes.
+    rng
+        A random key for dropout, or None.
+    """
+    samples, net = _taken(samples, record.examples(where)), record.net(where)
+    if rng is not None:
+        n = jax.tree.leaves(samples)[0].shape[0]
+        keys = jax.random.split(_key(rng), n)
+        samples = jax.tree.map(lambda s: dataclasses.replace(s, key=keys), samples, is_leaf=is_sample)
+
+    def one(params: PyTree, sample: PyTree) -> PyTree:
+        clear = jax.tree.map(Sample.cleared, sample, is_leaf=is_sample)
+        return jax.tree.map(Sample.cleared, net.forward(params, clear), is_leaf=is_sample)
+
+    return jax.vmap(one, (None, 0))(record.unpack(params), samples), record.flow(where)
+
+
+def restored(samples: PyTree, where: Any) -> PyTree:
+    """Return the values of samples on their axes, branches in a list."""
+    return listed(jax.tree.map(lambda a, s: a.restore(s.values), where, samples, is_leaf=_is_axes))
+
+
+def listed(tree: Any) -> Any:
+    """Return nested tuples as lists, as neural-tangents gives branches."""
+    return [listed(part) for part in tree] if type(tree) is tuple else tree
 
 
 class KernelFn:
@@ -77,6 +110,7 @@ class KernelFn:
         """Keep the record."""
         self.record, self.__name__ = record, record.name
 
+    @broadcasting
     def __call__(
         self,
         x1: PyTree,
@@ -91,18 +125,28 @@ class KernelFn:
     ) -> Any:
         """Return a kernel by its name, a namedtuple of several, or the whole `Kernel`."""
         _refuse(kwargs)
-        if any(isinstance(leaf, Kernel) for leaf in jax.tree.leaves(x1, is_leaf=_is_kernel)):
-            found = propagated(self.record, x1)
+        if has_kernels(x1):
+            found = propagated(self.record, x1, pattern)
         else:
-            ours = _inputs(self.record, x1, x2, mask_constant, pattern)
+            ours = _inputs(self.record, (x1, x2), mask_constant, pattern, kwargs)
             found = kernel_of(self.record, *ours, (diagonal_batch, diagonal_spatial))
             if not wants_ntk(get):
                 found = jax.tree.map(lambda k: k.replace(ntk=None), found, is_leaf=_is_kernel)
-        if get is None:
-            return found
-        return jax.tree.map(
-            lambda k: select("AnalyticKernel", get, lambda name: getattr(k, name)), found, is_leaf=_is_kernel
-        )
+        return chosen(listed(found), get)
+
+
+def chosen(found: Any, get: str | Names | None) -> Any:
+    """Return what ``get`` asks of kernels."""
+    if get is None:
+        return found
+    return jax.tree.map(
+        lambda k: select("AnalyticKernel", get, lambda name: getattr(k, name)), found, is_leaf=_is_kernel
+    )
+
+
+def has_kernels(x: Any) -> bool:
+    """Whether ``x`` is a `Kernel`, or holds one."""
+    return any(isinstance(leaf, Kernel) for leaf in jax.tree.leaves(x, is_leaf=_is_kernel))
 
 
 def layer(record: Record) -> Layer:
@@ -110,12 +154,14 @@ def layer(record: Record) -> Layer:
     return Layer(InitFn(record), ApplyFn(record), KernelFn(record))
 
 
-def entering(record: Record, ndim: Any) -> Any:
-    """Return the axes of inputs: those that the layer asks for, else examples first and channels last."""
+def entering(record: Record, ndim: Any, given: dict[str, int] | None = None) -> Any:
+    """Return the axes of inputs: as given, or as the layer asks for, else examples first and channels last."""
     found = record.first(ndim)
+    given = given or {}
 
     def or_default(n: int, chosen: Axes | None) -> Axes:
-        return axes(0, -1, n) if chosen is None else chosen
+        batch, channel = (0, -1) if chosen is None else (chosen.batch, chosen.channel)
+        return axes(given.get("batch_axis", batch), given.get("channel_axis", channel), n)
 
     if isinstance(ndim, int):
         return or_default(ndim, found)
@@ -130,18 +176,39 @@ def _nested(ndim: Any, chosen: Any, fn: Any) -> Any:
     return tuple(_nested(n, c, fn) for n, c in zip(ndim, parts, strict=True))
 
 
-def _inputs(record: Record, x1: PyTree, x2: PyTree, constant: float | None, pattern: Any) -> tuple[Any, Any, Any]:
+def _inputs(record: Record, x: tuple, constant: float | None, pattern: Any, given: dict) -> tuple[Any, Any, Any]:
     # A tree whose entries are all None stands for the first inputs again.
-    x1, x2 = _arrays(x1), _arrays(x2) if jax.tree.leaves(x2) else None
-    where = entering(record, jax.tree.map(jnp.ndim, x1))
-    first, second = pattern if isinstance(pattern, tuple | list) else (pattern, pattern)
+    x1, x2 = _arrays(x[0]), _arrays(x[1]) if jax.tree.leaves(x[1]) else None
+    where = entering(record, jax.tree.map(jnp.ndim, x1), given)
+    first, second = patterns(pattern)
     if (first is None) != (second is None) and x2 is not None:
         raise NotImplementedError("one of two patterns is None; expected both, or none (no aggregation at all).")
-    one = _samples(record, x1, where, constant, first)
-    return one, None if x2 is None else _samples(record, x2, where, constant, second), where
+    parts = record.examples(where)
+    one = _taken(as_samples(record, x1, where, constant, first), parts)
+    return one, None if x2 is None else _taken(as_samples(record, x2, where, constant, second), parts), where
 
 
-def _samples(record: Record, x: PyTree, where: Any, constant: float | None, pattern: Any) -> Any:
+def _taken(samples: PyTree, parts: tuple[slice, ...]) -> PyTree:
+    for part in parts:
+        samples = jax.tree.map(lambda a, part=part: a[part], samples)
+    return samples
+
+
+def as_samples(record: Record, x: PyTree, where: Any, constant: float | None, pattern: Any) -> Any:
+    """Return inputs as samples, with their masks and graphs.
+
+    Parameters
+    ----------
+    record
+        The layer that reads them.
+    x, where
+        Arrays and their axes.
+    constant
+        Marks values that are missing; None for none.
+    pattern
+        Of a graph, or None.
+    """
+
     def sample(a: Axes, values: Array) -> Sample:
         values = a.channels_last(values)
         mask = None
@@ -168,7 +235,7 @@ def _shapes(shape: Any) -> Any:
 
 
 def _refuse(kwargs: dict[str, Any]) -> None:
-    unknown = sorted(set(kwargs) - set(IGNORED))
+    unknown = sorted(set(kwargs) - set(AXES))
     if unknown:
         raise TypeError(f"unknown keyword {unknown[0]!r}; expected rng, mask_constant, pattern and those of kernel_fn.")
 

@@ -10,7 +10,7 @@ import equinox as eqx
 import jax.numpy as jnp
 
 from ..._typing import Array, Shape
-from ._kernel_axes import doubled, full_index, masked_pairs, sliced_shape
+from ._kernel_axes import common_part, doubled, full_index, masked_pairs, sliced_shape
 
 ARRAYS = ("nngp", "ntk", "cov1", "cov2")
 
@@ -31,7 +31,7 @@ class Kernel(eqx.Module):
         Covariances within a batch, (n, ...), or (n, n, ...) without ``diagonal_batch``; None for a second batch that
         is the first.
     x1_is_x2
-        Whether the batches are equal.
+        Whether the batches are equal; of parts of equal batches that overlap, which entries are of one example.
     is_gaussian
         Whether the functions are Gaussian.
     is_reversed
@@ -91,6 +91,7 @@ class Kernel(eqx.Module):
             ntk=self.ntk if self.ntk is None or self.ntk.ndim == 0 else self.ntk[n1_slice, n2_slice],
             cov1=cov1,
             cov2=cov2,
+            x1_is_x2=common_part(self.x1_is_x2, self.nngp.shape[:2], n1_slice, n2_slice),
             shape1=self._with_examples(self.shape1, len(cov1)),
             shape2=self._with_examples(self.shape2, len(cov2)),
             mask1=self._examples(mask1, n1_slice),

@@ -65,6 +65,33 @@ def sliced_shape(shape: Shape, idx: tuple) -> Shape:
     return tuple(found)
 
 
+def common(equal: Any, shape: Shape) -> Array:
+    """Return which entries are of one example with itself, (n1, n2), from whether two batches are equal."""
+    if jnp.ndim(equal) == 2:
+        return jnp.asarray(equal)
+    return jnp.eye(*shape, dtype=bool) & equal
+
+
+def common_part(equal: Any, shape: Shape, rows: slice, columns: slice) -> Any:
+    """Return the same of parts of two batches: one value if they are equal or have nothing in common."""
+    places = range(shape[0])[rows], range(shape[1])[columns]
+    if jnp.ndim(equal) == 0 and (equal is False or places[0] == places[1]):
+        return equal
+    if jnp.ndim(equal) == 0 and not set(places[0]) & set(places[1]):
+        return False
+    return common(equal, shape)[rows, columns]
+
+
+def interleaved(k: Array, lead: int, depth: int) -> Array:
+    """Return (..., h, w, h', w') as (..., h, h', w, w'), behind ``lead`` axes, for ``depth`` axes of space."""
+    return jnp.transpose(k, (*range(lead), *[lead + d + depth * side for d in range(depth) for side in (0, 1)]))
+
+
+def blocks(k: Array, lead: int, depth: int) -> Array:
+    """Return (..., h, h', w, w') as (..., h, w, h', w')."""
+    return jnp.transpose(k, (*range(lead), *[lead + 2 * d + side for side in (0, 1) for d in range(depth)]))
+
+
 def doubled(parts: tuple) -> tuple:
     """Return each entry twice, for both axes of a pair."""
     return tuple(part for part in parts for _ in (0, 1))

@@ -31,6 +31,8 @@ class Record:
         Parameters of ``net`` in neural-tangents' form, and back.
     graph
         From ``pattern`` and the axes of the inputs to a graph of this library; None where no layer reads one.
+    examples
+        From the axes of its input to the slices of examples that are taken one after another; most take none.
     """
 
     name: str
@@ -40,6 +42,7 @@ class Record:
     pack: Callable[[Params], PyTree]
     unpack: Callable[[PyTree], Params]
     graph: Callable[[Any, Axes, Any], Any] | None = None
+    examples: Callable[[Any], tuple[slice, ...]] = lambda where: ()  # noqa: ARG005
 
 
 class Layer(NamedTuple):

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import functools
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 
-from ..._typing import Array, PyTree
+from ..._typing import Array, PyTree, Shape
 from ...arch import DATA, Gaussianity, Pair, Signal, Space
 from ...engine import advance, moments
+from ._arguments import same_inputs
 from ._axes import Axes, axes
 from ._kernel import Kernel
+from ._kernel_axes import blocks, common, interleaved
 from ._layer import Record
 
 
@@ -38,6 +41,7 @@ def kernel_of(record: Record, x1: PyTree, x2: PyTree, where: Any, diagonal: tupl
         )
     signal = net.transmit(DATA)
     leaving, same = record.flow(where), x2 is None
+    equal = same_inputs(x1, x2)
     found = moments(net, x1, x1 if same else x2, space)
     own = None
     if diagonal_batch is False:
@@ -45,18 +49,32 @@ def kernel_of(record: Record, x1: PyTree, x2: PyTree, where: Any, diagonal: tupl
     counts = tuple(jax.tree.leaves(x)[0].shape[0] for x in (x1, x1 if same else x2))
 
     def build(pair: Pair, signal: Signal, a: Axes, *full: Pair) -> Kernel:
-        return _kernel(pair, signal, a, counts, same, full)
+        return _kernel(pair, signal, a, (counts, same, equal), full)
 
     return _map(build, found, signal, leaving, *(() if own is None else own))
 
 
-def propagated(record: Record, kernels: Any) -> Any:
-    """Return the `Kernel` behind a layer from that in front of it."""
-    kernels = kernels if isinstance(kernels, Kernel) else tuple(kernels)
-    first = kernels if isinstance(kernels, Kernel) else kernels[0]
+def patterns(pattern: Any) -> tuple[Any, Any]:
+    """Return the patterns of the first and of the second batch."""
+    first, second = pattern if isinstance(pattern, tuple | list) else (pattern, pattern)
+    return first, second
+
+
+def propagated(record: Record, kernels: Any, pattern: Any = None) -> Any:
+    """Return the `Kernel` behind a layer from that in front of it.
+
+    A `Kernel` says nothing of means, which are zero if it is Gaussian and unknown otherwise; several of them count as
+    independent.
+    """
+    kernels = _tuples(kernels)
+    first = _first_of(kernels)
     where = _map(lambda k: axes(k.batch_axis, k.channel_axis, len(k.shape1)), kernels)
-    pairs = _map(_pair, kernels)
-    signals = _map(lambda k: Signal(_kind(k), frozenset([object()])), kernels)
+    for part in record.examples(where):
+        kernels = _map(lambda k, part=part: _of_examples(k, part), kernels)
+        first = _first_of(kernels)
+    own = None if first.diagonal_batch else [_map(lambda k, i=i: _within(k, i), kernels) for i in (0, 1)]
+    pairs = _map(functools.partial(_pair, record=record, pattern=patterns(pattern)), kernels)
+    signals = _map(lambda k: Signal(_kind(k), frozenset([object()]), mean_known=k.is_gaussian), kernels)
     net = record.net(where)
     needed = net.spatial_needed(Space.DIAGONAL if first.diagonal_spatial else Space.FULL)
     if first.diagonal_spatial and _any_full(needed):
@@ -66,14 +84,47 @@ def propagated(record: Record, kernels: Any) -> Any:
     same = first.cov2 is None
     counts = first.nngp.shape[:2]
 
-    def build(pair: Pair, signal: Signal, a: Axes) -> Kernel:
-        kernel = _kernel(pair, signal, a, counts, same, ())
-        return kernel if first.ntk is not None else kernel.replace(ntk=None)
+    def build(pair: Pair, signal: Signal, a: Axes, *full: Kernel) -> Kernel:
+        kernel = _kernel(pair, signal, a, (counts, same, first.x1_is_x2), ())
+        kernel = kernel if first.ntk is not None else kernel.replace(ntk=None)
+        if not full:
+            return kernel
+        return kernel.replace(cov1=full[0].nngp, cov2=None if same else full[1].nngp, diagonal_batch=False)
 
-    return _map(build, found, signal, leaving)
+    if own is None:
+        return _map(build, found, signal, leaving)
+    # Covariances of different examples of one batch, as those of a batch with itself.
+    one, two = patterns(pattern)
+    full = [propagated(record, k, p) for k, p in zip(own, ((one, one), (two, two)), strict=True)]
+    return _map(build, found, signal, leaving, *full)
 
 
-def _kernel(pair: Pair, signal: Signal, a: Axes, counts: tuple[int, ...], same: bool, full: tuple[Pair, ...]) -> Kernel:
+def _within(k: Kernel, side: int) -> Kernel:
+    second = side == 1 and k.cov2 is not None
+    cov, shape, mask = (k.cov2, k.shape2, k.mask2) if second else (k.cov1, k.shape1, k.mask1)
+    assert cov is not None
+    own = jnp.moveaxis(jnp.diagonal(cov), -1, 0)
+    fixed = {"shape1": shape, "shape2": shape, "mask1": mask, "mask2": None, "x1_is_x2": True, "diagonal_batch": True}
+    return k.replace(nngp=cov, ntk=None, cov1=own, cov2=None, **fixed)
+
+
+def _of_examples(k: Kernel, part: slice) -> Kernel:
+    idx: list[Any] = [slice(None)] * len(k.shape1)
+    idx[k.batch_axis] = part
+    return k[tuple(idx)]
+
+
+def _tuples(kernels: Any) -> Any:
+    return kernels if isinstance(kernels, Kernel) else tuple(_tuples(k) for k in kernels)
+
+
+def _first_of(kernels: Any) -> Kernel:
+    return kernels if isinstance(kernels, Kernel) else _first_of(kernels[0])
+
+
+def _kernel(pair: Pair, signal: Signal, a: Axes, batches: tuple[Shape, bool, Any], full: tuple[Pair, ...]) -> Kernel:
+    # Batches: their sizes, whether there is one only, whether they are equal.
+    counts, same, equal = batches
     depth, kept = pair.xx.ndim - 1, pair.gap_x is not None
     xx, yy = pair.xx, pair.yy
     nngp = (_first(xx, kept)[:, None] + _second(yy, kept)[None]) / 2 - pair.gap
@@ -83,18 +134,18 @@ def _kernel(pair: Pair, signal: Signal, a: Axes, counts: tuple[int, ...], same: 
         cov2 = (_first(yy, kept) + _second(yy, kept)) / 2 - pair.gap_y
 
     def order(k: Array, lead: int) -> Array:
-        return _interleaved(k, lead, depth) if kept else k
+        return interleaved(k, lead, depth) if kept else k
 
     covs = [order(cov1, 1), None if same else order(cov2, 1)]
     for i, own in enumerate(full):
-        covs[i] = _kernel(own, signal, a, counts, True, ()).nngp
+        covs[i] = _kernel(own, signal, a, (counts, True, True), ()).nngp
     shape = [a.shape((n, *xx.shape[1:], pair.channels)) for n in counts]
     return Kernel(
         nngp=order(nngp, 2),
         ntk=order(pair.ntk, 2),
         cov1=covs[0],
         cov2=covs[1],
-        x1_is_x2=same,
+        x1_is_x2=equal,
         is_gaussian=signal.gaussianity is Gaussianity.GAUSSIAN,
         is_reversed=False,
         is_input=False,
@@ -109,19 +160,22 @@ def _kernel(pair: Pair, signal: Signal, a: Axes, counts: tuple[int, ...], same: 
     )
 
 
-def _pair(k: Kernel) -> Pair:
+def _pair(k: Kernel, record: Record, pattern: tuple[Any, Any]) -> Pair:
     depth = len(k.shape1) - 2
     full = depth > 0 and not k.diagonal_spatial
     k = k.reverse() if k.is_reversed else k
 
     def flat(c: Array, lead: int) -> Array:
-        return _blocks(c, lead, depth) if full else c
+        return blocks(c, lead, depth) if full else c
 
     cov1, cov2 = (flat(_each_example(k, c), 1) for c in (k.cov1, k.cov1 if k.cov2 is None else k.cov2))
     xx, yy = (_positions(c, depth) if full else c for c in (cov1, cov2))
     nngp = flat(k.nngp, 2)
     gap = (_first(xx, full)[:, None] + _second(yy, full)[None]) / 2 - nngp
     a = axes(k.batch_axis, k.channel_axis, len(k.shape1))
+    graphs = [None, None]
+    if record.graph is not None:
+        graphs = [record.graph(p, a, a.canonical(s)) for p, s in zip(pattern, (k.shape1, k.shape2), strict=True)]
     return Pair(
         xx=xx,
         yy=yy,
@@ -132,6 +186,9 @@ def _pair(k: Kernel) -> Pair:
         gap_y=(_first(yy, full) + _second(yy, full)) / 2 - cov2 if full else None,
         mask_x=_present(k.mask1, a, k.shape1),
         mask_y=_present(k.mask1 if k.cov2 is None and k.mask2 is None else k.mask2, a, k.shape2),
+        graph_x=graphs[0],
+        graph_y=graphs[1],
+        same=common(k.x1_is_x2, nngp.shape[:2]),
     )
 
 
@@ -154,15 +211,6 @@ def _positions(cov: Array, depth: int) -> Array:
     for s in space:
         size *= s
     return jnp.diagonal(cov.reshape(len(cov), size, size), axis1=1, axis2=2).reshape(len(cov), *space)
-
-
-def _interleaved(k: Array, lead: int, depth: int) -> Array:
-    # (..., h, w, h', w') to (..., h, h', w, w').
-    return jnp.transpose(k, (*range(lead), *[lead + d + depth * side for d in range(depth) for side in (0, 1)]))
-
-
-def _blocks(k: Array, lead: int, depth: int) -> Array:
-    return jnp.transpose(k, (*range(lead), *[lead + 2 * d + side for side in (0, 1) for d in range(depth)]))
 
 
 def _mask(present: Array | None, a: Axes) -> Array | None:

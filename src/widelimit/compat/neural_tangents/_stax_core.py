@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 from typing import Any
 
 import jax
@@ -11,7 +10,10 @@ from ... import arch
 from ._axes import Axes
 from ._functions import layer
 from ._layer import Layer, Record, first_graph, no_parameters, nothing, record_of
-from ._stax_own import chain, own_of, triple
+from ._stax_chain import chain
+from ._stax_joint import concatenation
+from ._stax_own import own_of
+from ._stax_series import series
 
 
 def serial(*layers: Any) -> Layer:
@@ -26,36 +28,10 @@ def serial(*layers: Any) -> Layer:
         return Identity()
     own = [own_of(one) for one in layers]
     if any(own):
-        return chain([one if found is None else triple(found) for one, found in zip(layers, own, strict=True)])
-    records = [record_of(one, f"layer {i} of serial") for i, one in enumerate(layers)]
-
-    def first(ndim: Any) -> Any:
-        return next((found for found in (r.first(ndim) for r in records) if found is not None), None)
-
-    def flow(where: Any) -> Any:
-        for r in records:
-            where = r.flow(where)
-        return where
-
-    @functools.cache
-    def build(where: Any) -> arch.AbstractLayer:
-        nets = []
-        for r in records:
-            nets.append(r.net(where))
-            where = r.flow(where)
-        return arch.Serial(tuple(nets))
-
-    return layer(
-        Record(
-            "serial",
-            build,
-            first,
-            flow,
-            lambda params: [r.pack(p) for r, p in zip(records, params, strict=True)],
-            lambda params: tuple(r.unpack(p) for r, p in zip(records, params, strict=True)),
-            first_graph(records),
+        return chain(
+            [record_of(one, "a layer of serial") if o is None else o for one, o in zip(layers, own, strict=True)]
         )
-    )
+    return layer(series([record_of(one, f"layer {i} of serial") for i, one in enumerate(layers)]))
 
 
 def parallel(*layers: Any) -> Layer:
@@ -75,6 +51,12 @@ def parallel(*layers: Any) -> Layer:
             return found
         return next((f for f in found if f is not None), None)
 
+    def examples(where: Any) -> tuple[slice, ...]:
+        found = [r.examples(w) for r, w in zip(records, _tuple(where, len(records)), strict=True)]
+        if any(parts != found[0] for parts in found):
+            raise ValueError(f"the branches of parallel index the examples by {found}; expected the same in all.")
+        return found[0]
+
     return layer(
         Record(
             "parallel",
@@ -86,6 +68,7 @@ def parallel(*layers: Any) -> Layer:
             lambda params: [r.pack(p) for r, p in zip(records, params, strict=True)],
             lambda params: tuple(r.unpack(p) for r, p in zip(records, params, strict=True)),
             first_graph(records),
+            examples,
         )
     )
 
@@ -116,9 +99,10 @@ def repeat(layer_: Any, n: int) -> Layer:
             lambda where: arch.Repeat(record.net(where), n),
             record.first,
             flow,
-            lambda params: jax.vmap(record.pack)(params),
-            lambda params: jax.vmap(record.unpack)(params),
+            lambda params: jax.vmap(record.pack, axis_size=n)(params),
+            lambda params: jax.vmap(record.unpack, axis_size=n)(params),
             record.graph,
+            lambda where: record.examples(where) * n,
         )
     )
 
@@ -142,7 +126,8 @@ def FanOut(num: int) -> Layer:
 def FanInSum() -> Layer:
     """Return the sum of the branches.
 
-    Branches that come out of the same weights are refused, where neural-tangents gives a wrong kernel.
+    Branches that come out of the same weights are refused, where neural-tangents gives a wrong kernel. A list of
+    `Kernel` passed by hand counts as independent branches, which only the caller can know.
     """
     return plain("FanInSum", arch.Sum(), _joined)
 
@@ -153,13 +138,15 @@ def FanInProd() -> Layer:
 
 
 def FanInConcat(axis: int = -1) -> Layer:
-    """Return the branches beside each other along an axis of their arrays; that of the examples is not supported.
+    """Return the branches beside each other along an axis of their arrays.
 
     Parameters
     ----------
     axis
-        The channels, or an axis of space.
+        The channels, an axis of space, or 0 for the examples, which come first then.
     """
+    if axis == 0:
+        return concatenation(axis)
 
     def native(where: Any) -> arch.Concatenate:
         # The native layer counts axes of space and has the channels last.
@@ -168,15 +155,14 @@ def FanInConcat(axis: int = -1) -> Layer:
             raise ValueError(f"axis is {axis}; expected an axis of arrays with {found.ndim} axes.")
         if axis % found.ndim == found.batch:
             raise ValueError(
-                "FanInConcat along the axis of the examples is not supported: it joins data sets and no layers. "
-                "Concatenate the kernels instead."
+                f"axis is {axis}, that of the examples; they are joined along axis 0 alone. Put the examples first."
             )
         return arch.Concatenate(-1 if axis % found.ndim == found.channel else found.spatial(axis % found.ndim))
 
     return plain("FanInConcat", native, _joined)
 
 
-def plain(name: str, net: Any, flow: Any = None, first: Any = None) -> Layer:
+def plain(name: str, net: Any, flow: Any = None, first: Any = None, examples: Any = None) -> Layer:
     """Return a layer without parameters.
 
     Parameters
@@ -189,6 +175,8 @@ def plain(name: str, net: Any, flow: Any = None, first: Any = None) -> Layer:
         What it does to axes; None for nothing.
     first
         Which axes it asks for; None for any.
+    examples
+        Which examples it takes; None for all.
     """
     return layer(
         Record(
@@ -198,6 +186,7 @@ def plain(name: str, net: Any, flow: Any = None, first: Any = None) -> Layer:
             (lambda where: where) if flow is None else flow,
             nothing,
             no_parameters,
+            examples=(lambda where: ()) if examples is None else examples,  # noqa: ARG005
         )
     )
 

@@ -181,6 +181,11 @@ def convolution(name: str, kind: Any, window: tuple, scales: tuple, numbers: Any
         return (found, {}) if moved else found
 
     def first(ndim: int) -> Axes:
+        if not len(lhs) == len(rhs) == len(out) == len(filter_shape) + 2:
+            raise ValueError(
+                f"dimension_numbers is {numbers}; expected {len(filter_shape) + 2} letters each for a filter of "
+                f"{len(filter_shape)} axes."
+            )
         return axes(lhs.index("N"), lhs.index("C"), ndim)
 
     net = arch.serial(conv, arch.Transpose(order)) if moved else conv
@@ -197,10 +202,6 @@ def specs(numbers: Any, depth: int) -> tuple[str, str, str]:
         default if spec is None else spec
         for spec, default in zip(numbers, (f"N{space}C", f"{space}IO", f"N{space}C"), strict=True)
     )
-    if not len(lhs) == len(rhs) == len(out) == depth + 2:
-        raise ValueError(
-            f"dimension_numbers is {numbers}; expected {depth + 2} letters each for a filter of {depth} axes."
-        )
     return lhs, rhs, out
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 from typing import Any
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 
@@ -15,6 +16,7 @@ from ._functions import layer
 from ._kernel_axes import full_index
 from ._layer import Layer, record_of
 from ._stax_core import plain
+from ._stax_joint import linear
 from ._stax_linear import fixed
 
 
@@ -30,12 +32,12 @@ Slice = _Slice()
 
 
 def Index(idx: Any, batch_axis: int = 0, channel_axis: int = -1) -> Layer:
-    """Return part of the values; channels are kept, and so is the axis of the examples.
+    """Return part of the values; all channels are kept, and so is the axis of the examples.
 
     Parameters
     ----------
     idx
-        As one indexes an array; write it with `Slice`. Along the axis of the examples only ``:`` is supported.
+        As one indexes an array; write it with `Slice`. Examples are indexed by slices.
     batch_axis, channel_axis
         Axes of examples and channels.
     """
@@ -49,8 +51,11 @@ def Index(idx: Any, batch_axis: int = 0, channel_axis: int = -1) -> Layer:
         found = full_index(idx, where.ndim)
         if found[where.channel] != slice(None):
             raise NotImplementedError("channels are infinitely many and cannot be indexed.")
-        if found[where.batch] != slice(None):
-            raise NotImplementedError("examples cannot be indexed by a layer; index the inputs instead.")
+        if not isinstance(found[where.batch], slice):
+            raise NotImplementedError(
+                f"the examples (axis {where.batch}) are indexed by {found[where.batch]}, which would remove their "
+                "axis; expected a slice."
+            )
         return found
 
     def native(where: Axes) -> arch.Index:
@@ -62,7 +67,11 @@ def Index(idx: Any, batch_axis: int = 0, channel_axis: int = -1) -> Layer:
         batch, channel = (a - sum(i < a for i in gone) for a in (where.batch, where.channel))
         return Axes(batch, channel, where.ndim - len(gone))
 
-    return plain("Index", native, flow, first)
+    def examples(where: Axes) -> tuple[slice, ...]:
+        part = parts(where)[where.batch]
+        return () if part == slice(None) else (part,)
+
+    return plain("Index", native, flow, first, examples)
 
 
 def ImageResize(
@@ -78,7 +87,7 @@ def ImageResize(
     Parameters
     ----------
     shape
-        Of the whole array; -1 for what stays, as examples and channels must.
+        Of the whole array; -1 for what stays, as channels must in kernels.
     method
         ``'linear'`` or ``'nearest'``.
     antialias
@@ -98,9 +107,23 @@ def ImageResize(
     def first(ndim: int) -> Axes:
         return axes(batch_axis, channel_axis, ndim)
 
+    if shape[batch_axis] != -1 or shape[channel_axis] != -1:
+
+        def resize(x: Array) -> Array:
+            size = tuple(s if s != -1 else n for s, n in zip(shape, x.shape, strict=True))
+            return jax.image.resize(x, size, name, antialias)
+
+        def stay(where: Axes) -> Axes:
+            if shape[where.channel] != -1:
+                raise ValueError(
+                    f"shape is {shape}; expected -1 for the channels (axis {where.channel}), which are infinitely many "
+                    "and cannot be resized."
+                )
+            return where
+
+        return linear("ImageResize", resize, resize, stay, shape[batch_axis] != -1, first)
+
     def native(where: Axes) -> arch.Resize:
-        if shape[where.channel] != -1 or shape[where.batch] != -1:
-            raise ValueError(f"shape is {shape}; expected -1 for the axes of examples and channels, which stay.")
         return arch.Resize(tuple(s for i, s in enumerate(shape) if i not in (where.batch, where.channel)), names[name])
 
     return plain("ImageResize", native, fixed("ImageResize", first), first)
@@ -117,8 +140,7 @@ def DotGeneral(
 ) -> Layer:
     """Return the product with a constant, as `jax.lax.dot_general` has it.
 
-    Supported are numbers, sums over axes of space, and one factor per position; not both of the latter at once, nor
-    products along the examples.
+    Behind a sum over the examples there are none, and no layer can follow.
 
     Parameters
     ----------
@@ -146,31 +168,39 @@ def DotGeneral(
     def first(ndim: int) -> Axes:
         return axes(batch_axis, channel_axis, ndim)
 
-    check = fixed("DotGeneral", first)
-
     def refuse(where: Axes) -> None:
         if where.channel in (*of_x, *with_x):
             raise ValueError("the channels are infinitely many and cannot be multiplied by a constant.")
-        if where.batch in (*of_x, *with_x) or (of_x and with_x) or (not of_x and other.ndim != len(with_x)):
-            raise NotImplementedError(
-                f"dimension_numbers {dimension_numbers} with a constant of {other.ndim} axes; expected a number, a sum "
-                "over axes of space, or one factor per position of some axes of space."
-            )
+
+    def flow(where: Axes) -> Axes:
+        refuse(where)
+        free = other.ndim - len(of_other) - len(with_other)
+        remaining = [a for a in range(where.ndim) if a not in (*of_x, *with_x)]
+        before, ndim = len(with_x) + (free if left else 0), len(with_x) + len(remaining) + free
+        batch = with_x.index(where.batch) if where.batch in with_x else ndim
+        batch = before + remaining.index(where.batch) if where.batch in remaining else batch
+        return Axes(batch, before + remaining.index(where.channel), ndim)
+
+    if batch_axis in (*of_x, *with_x) or (of_x and with_x) or (not of_x and other.ndim != len(with_x)):
+
+        def product(x: Array, by: Array) -> Array:
+            pair = (by, x) if left else (x, by)
+            return jax.lax.dot_general(*pair, dimension_numbers)
+
+        return linear(
+            "DotGeneral",
+            lambda x: product(x, other.astype(x.dtype)),
+            lambda x: product(x, jnp.abs(other).astype(x.dtype)),
+            flow,
+            batch_axis in of_x,
+            first,
+        )
 
     def native(where: Axes) -> arch.AbstractLayer:
         refuse(where)
         if of_x:
             return _contraction(other, (of_x, of_other), left, where)
         return _factors(other, (with_x, with_other), where)
-
-    def flow(where: Axes) -> Axes:
-        check(where)
-        refuse(where)
-        free = other.ndim - len(of_other) - len(with_other)
-        remaining = [a for a in range(where.ndim) if a not in (*of_x, *with_x)]
-        before = len(with_x) + (free if left else 0)
-        batch, channel = (before + remaining.index(a) for a in (where.batch, where.channel))
-        return Axes(batch, channel, len(with_x) + len(remaining) + free)
 
     # The native form is two layers in series: their parameters are two, both empty.
     record = record_of(plain("DotGeneral", native, flow, first), "DotGeneral")

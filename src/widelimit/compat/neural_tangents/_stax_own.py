@@ -7,24 +7,41 @@ gap form and the means that native layers pass on. A native layer is better; doc
 from __future__ import annotations
 
 import enum
-import functools
 from typing import Any, NamedTuple
 
-import jax
-
-from ..._typing import Callable, PyTree
-from ._get import Names, select
-from ._kernel import Kernel
-from ._layer import Layer, Record
+from ..._typing import Callable
+from ._get import Names
+from ._layer import Record
 
 
 class Own(NamedTuple):
-    """The functions that a user wrote, or a series that holds such a layer."""
+    """A layer that is no native one: functions that a user wrote, or a series that holds such a layer.
+
+    Attributes
+    ----------
+    init_fn, apply_fn, kernel_fn
+        Its functions; ``kernel_fn`` takes a `Kernel`, or a list of them, and gives one.
+    name
+        Its name.
+    joint
+        Whether it needs the covariances between different examples of one batch.
+    run
+        ``run(params, samples, where, rng, kwargs) -> (samples, where)`` on samples and their axes, for layers that know
+        masks; None for those that take arrays.
+    first
+        From the number of axes of the input to the axes that the layer asks for; None where it takes any.
+    independent
+        Whether it joins branches that must be independent.
+    """
 
     init_fn: Callable
     apply_fn: Callable
     kernel_fn: Callable
     name: str
+    joint: bool = False
+    run: Callable | None = None
+    first: Callable[[Any], Any] | None = None
+    independent: bool = False
 
 
 class Bool(enum.IntEnum):
@@ -91,75 +108,10 @@ def supports_masking(remask_kernel: bool) -> Callable:
     return lambda make: make
 
 
-def layer(make: Callable) -> Callable:
-    """Return a function that makes layers of the functions ``(init_fn, apply_fn, kernel_fn)`` that ``make`` returns.
-
-    ``kernel_fn`` takes a `Kernel` and keywords and returns a `Kernel`.
-    """
-
-    @functools.wraps(make)
-    def made(*args: Any, **kwargs: Any) -> Layer:
-        init_fn, apply_fn, kernel_fn = make(*args, **kwargs)[:3]
-        return triple(Own(init_fn, apply_fn, kernel_fn, make.__name__))
-
-    return made
-
-
-def triple(own: Own) -> Layer:
-    """Return the functions of a layer around those of a user."""
-
-    def init_fn(rng: Any, input_shape: Any) -> tuple[Any, PyTree]:
-        return own.init_fn(rng, input_shape)
-
-    def apply_fn(params: PyTree, x: PyTree, **kwargs: Any) -> PyTree:
-        return own.apply_fn(params, x, **kwargs)
-
-    def kernel_fn(x1: PyTree, x2: PyTree = None, get: str | Names | None = None, **kwargs: Any) -> Any:
-        kernel = x1 if isinstance(x1, Kernel) else as_kernel(x1, x2, get, kwargs)
-        found = own.kernel_fn(kernel, **kwargs)
-        return found if get is None else select("AnalyticKernel", get, lambda name: getattr(found, name))
-
-    return _named(own, init_fn, apply_fn, kernel_fn)
-
-
-def as_kernel(x1: PyTree, x2: PyTree, get: str | Names | None, kwargs: dict[str, Any]) -> Kernel:
-    """Return the `Kernel` of the inputs themselves."""
-    from ._stax_core import Identity
-
-    kernel = Identity().kernel_fn(x1, x2, None, **kwargs)
-    return kernel.replace(is_input=True) if wants_ntk(get) else kernel.replace(is_input=True, ntk=None)
-
-
 def wants_ntk(get: str | Names | None) -> bool:
     """Return whether the tangent kernel is among what is asked for."""
     names = (get,) if isinstance(get, str) else get
     return names is None or any(name.lower() == "ntk" for name in names)
-
-
-def chain(layers: list[Layer]) -> Layer:
-    """Return layers in series of which some are a user's own: each gets what the one before returns."""
-
-    def init_fn(rng: Any, input_shape: Any) -> tuple[Any, PyTree]:
-        params = []
-        for key, one in zip(jax.random.split(rng, len(layers)), layers, strict=True):
-            input_shape, p = one[0](key, input_shape)
-            params.append(p)
-        return input_shape, params
-
-    def apply_fn(params: PyTree, x: PyTree, *, rng: Any = None, **kwargs: Any) -> PyTree:
-        keys = [None] * len(layers) if rng is None else jax.random.split(rng, len(layers))
-        for key, p, one in zip(keys, params, layers, strict=True):
-            x = one[1](p, x, **kwargs) if key is None else one[1](p, x, rng=key, **kwargs)
-        return x
-
-    def kernel_fn(x1: PyTree, x2: PyTree = None, get: str | Names | None = None, **kwargs: Any) -> Any:
-        kernel = x1 if isinstance(x1, Kernel) else as_kernel(x1, x2, get, kwargs)
-        for one in layers:
-            kernel = one[2](kernel, **kwargs)
-        return kernel if get is None else select("AnalyticKernel", get, lambda name: getattr(kernel, name))
-
-    own = Own(init_fn, apply_fn, kernel_fn, "serial")
-    return _named(own, init_fn, apply_fn, kernel_fn)
 
 
 def own_of(functions: Any) -> Own | None:
@@ -171,10 +123,3 @@ def own_of(functions: Any) -> Own | None:
         return None
     init_fn, apply_fn, kernel_fn = functions[:3]
     return Own(init_fn, apply_fn, kernel_fn, "own") if all(callable(f) for f in functions[:3]) else None
-
-
-def _named(own: Own, *functions: Callable) -> Layer:
-    for fn in functions:
-        fn.__name__ = own.name
-        fn.own = own  # type: ignore[attr-defined]
-    return Layer(*functions)

@@ -9,6 +9,7 @@ from ..._typing import Shape
 from ._axes import Axes, axes
 from ._layer import Layer
 from ._stax_core import plain
+from ._stax_joint import norm
 from ._stax_linear import PADDINGS, Padding, fixed
 
 
@@ -98,23 +99,21 @@ def LayerNorm(axis: Any = -1, eps: float = 1e-12, batch_axis: int = 0, channel_a
     Parameters
     ----------
     axis
-        One axis or several; the channels must be among them, the examples must not.
+        One axis or several; the channels must be among them. With the examples among them, outputs depend on the whole
+        batch.
     eps
         Added to the variance.
     batch_axis, channel_axis
         Axes of examples and channels.
     """
     chosen = (axis,) if isinstance(axis, int) else tuple(axis)
+    if batch_axis in chosen:
+        return norm(chosen, eps, lambda ndim: axes(batch_axis, channel_axis, ndim))
 
     def native(where: Axes) -> tuple[int, ...]:
         given = {a % where.ndim for a in chosen}
         if where.channel not in given:
             raise ValueError(f"axis is {axis}; expected the channels (axis {channel_axis}) among the axes.")
-        if where.batch in given:
-            raise ValueError(
-                "LayerNorm over the examples is not supported: its outputs depend on the batch, so that there is no "
-                "kernel of two inputs."
-            )
         return (*(where.spatial(a) for a in sorted(given) if a != where.channel), -1)
 
     return _standing("LayerNorm", lambda where: arch.LayerNorm(native(where), eps), batch_axis, channel_axis)

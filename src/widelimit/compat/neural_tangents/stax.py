@@ -4,6 +4,7 @@ Layers written for neural-tangents, functions from `Kernel` to `Kernel`, are tak
 is better, and docs/architecture.md shows how to write one.
 """
 
+from ._stax_chain import layer as layer
 from ._stax_core import FanInConcat as FanInConcat
 from ._stax_core import FanInProd as FanInProd
 from ._stax_core import FanInSum as FanInSum
@@ -50,7 +51,6 @@ from ._stax_maps import Slice as Slice
 from ._stax_maps import unmask_fn as unmask_fn
 from ._stax_own import Bool as Bool
 from ._stax_own import Diagonal as Diagonal
-from ._stax_own import layer as layer
 from ._stax_own import requires as requires
 from ._stax_own import supports_masking as supports_masking
 from ._stax_space import AvgPool as AvgPool
