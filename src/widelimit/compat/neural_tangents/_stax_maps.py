@@ -177,9 +177,8 @@ def DotGeneral(
         free = other.ndim - len(of_other) - len(with_other)
         remaining = [a for a in range(where.ndim) if a not in (*of_x, *with_x)]
         before, ndim = len(with_x) + (free if left else 0), len(with_x) + len(remaining) + free
-        batch = with_x.index(where.batch) if where.batch in with_x else ndim
-        batch = before + remaining.index(where.batch) if where.batch in remaining else batch
-        return Axes(batch, before + remaining.index(where.channel), ndim)
+        places = {a: before + i for i, a in enumerate(remaining)} | {a: i for i, a in enumerate(with_x)}
+        return Axes(places.get(where.batch, ndim), places[where.channel], ndim)
 
     if batch_axis in (*of_x, *with_x) or (of_x and with_x) or (not of_x and other.ndim != len(with_x)):
 
