@@ -257,8 +257,8 @@ def _on_a_fine_grid(fns: list, accuracy: Accuracy, p: tuple, qs: list, run: Call
         ~(rest <= limit),
         f"The series of the activation {accuracy.name} with {accuracy.terms} terms is not accurate to its "
         f"tolerance of {limit:.1g}. If the activation is smooth, give more terms, a larger tolerance or smaller weight "
-        "scales; if it has kinks, use PiecewiseLinear (straight between them) or widelimit.dual.TwoSided (smooth on both "
-        "sides of zero).",
+        "scales; if it has kinks, use PiecewiseLinear (straight between them) or widelimit.dual.TwoSided (smooth on "
+        "both sides of zero).",
     )
 
 

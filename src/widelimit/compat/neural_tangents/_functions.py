@@ -23,6 +23,10 @@ AXES = ("batch_axis", "channel_axis")
 """Keywords that say where the axes of the inputs are, which a layer knows already if it has axes of its own."""
 
 
+PASSED = ("rng", "key", "keys")
+"""Keywords of other functions that code passes to all of them; nothing is random in a kernel."""
+
+
 class InitFn:
     """``init_fn(rng, input_shape) -> (output_shape, params)``; shapes have a batch axis, of any size."""
 
@@ -235,7 +239,7 @@ def _shapes(shape: Any) -> Any:
 
 
 def _refuse(kwargs: dict[str, Any]) -> None:
-    unknown = sorted(set(kwargs) - set(AXES))
+    unknown = sorted(set(kwargs) - {*AXES, *PASSED})
     if unknown:
         raise TypeError(f"unknown keyword {unknown[0]!r}; expected rng, mask_constant, pattern and those of kernel_fn.")
 

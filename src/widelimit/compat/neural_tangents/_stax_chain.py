@@ -26,6 +26,9 @@ from ._stax_series import series
 
 Part = Record | Own
 
+KNOWN = ("mask_constant", "pattern", "diagonal_batch", "diagonal_spatial", "batch_axis", "channel_axis")
+"""Keywords that native layers read; all are for layers of the other kind."""
+
 
 def chain(parts: list[Part], name: str = "serial") -> Layer:
     """Return the functions of layers in series.
@@ -129,7 +132,8 @@ class _Series:
             kwargs = {**kwargs, "diagonal_batch": False} if self.joint else kwargs
             start = groups[0] if isinstance(groups[0], Record) else _as_record(_NOTHING, self.first)
             wanted = None if wants_ntk(get) else ("nngp",)
-            kernel = _without_ntk(KernelFn(start)(x1, x2, None, **kwargs), wanted)
+            known = {name: value for name, value in kwargs.items() if name in KNOWN}
+            kernel = _without_ntk(KernelFn(start)(x1, x2, None, **known), wanted)
             _check_branches(groups, start, x1)
             groups = groups[1:] if start is groups[0] else groups
         for i, group in enumerate(groups):
