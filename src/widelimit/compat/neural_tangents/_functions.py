@@ -15,7 +15,7 @@ from ._arguments import broadcasting
 from ._axes import Axes, axes
 from ._get import Names, select
 from ._kernel import Kernel
-from ._layer import Layer, Record
+from ._layer import Layer, Record, graphs, map_nested
 from ._limit import kernel_of, patterns, propagated
 from ._stax_own import wants_ntk
 
@@ -212,17 +212,17 @@ def as_samples(record: Record, x: PyTree, where: Any, constant: float | None, pa
     pattern
         Of a graph, or None.
     """
+    values = map_nested(Axes.channels_last, where, where, x)
+    found = graphs(record, pattern, where, map_nested(jnp.shape, where, values))
 
-    def sample(a: Axes, values: Array) -> Sample:
-        values = a.channels_last(values)
+    def sample(values: Array, graph: Any) -> Sample:
         mask = None
         if constant is not None:
             missing = jnp.where(jnp.isnan(constant), jnp.isnan(values), values == constant)
             values, mask = jnp.where(missing, 0, values), ~jnp.all(missing, -1)
-        graph = None if record.graph is None else record.graph(pattern, a, values.shape)
         return Sample(values, mask, graph)
 
-    return jax.tree.map(sample, where, x, is_leaf=_is_axes)
+    return map_nested(sample, where, values, found)
 
 
 def _arrays(x: PyTree) -> PyTree:
