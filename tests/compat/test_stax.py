@@ -346,3 +346,13 @@ def test_a_graph_of_later_places_and_of_one_branch():
     both = stax.serial(stax.parallel(stax.serial(stax.Dense(3), stax.GlobalAvgPool()), net), stax.FanInSum())
     one = stax.serial(stax.Dense(3), stax.GlobalAvgPool())[2](np.sin(x), None, "nngp")
     close(both[2]([np.sin(x), x], None, "nngp", pattern=graph), one + expected, 1e-4)
+
+
+def test_an_activation_of_a_layer_is_a_function_of_arrays_of_any_shape():
+    """Code takes ``apply_fn`` of an activation for the activation itself."""
+    for shape in ((), (3,), (2, 3)):
+        x = np.random.default_rng(0).standard_normal(shape)
+        close(stax.Erf()[1]((), x), jax.scipy.special.erf(x), 1e-6)
+    x = np.random.default_rng(1).standard_normal((3, 4))
+    numerical = stax.serial(stax.Dense(5), stax.ElementwiseNumerical(lambda u: stax.Gelu()[1]((), u), deg=25))
+    close(numerical[2](x, None, "ntk"), stax.serial(stax.Dense(5), stax.Gelu())[2](x, None, "ntk"), 1e-5)

@@ -64,6 +64,8 @@ class ApplyFn:
         rng, constant, pattern = (kwargs.pop(name, None) for name in ("rng", "mask_constant", "pattern"))
         _refuse(kwargs)
         x = _arrays(x)
+        if self.record.value is not None and jnp.ndim(x) < 2:
+            return self.record.value(x)
         where = entering(self.record, jax.tree.map(jnp.ndim, x), kwargs)
         samples = as_samples(self.record, x, where, constant, pattern)
         return restored(*outputs(self.record, params, samples, where, rng))

@@ -34,6 +34,8 @@ class Record:
         nested as the inputs are; None where no layer reads one.
     examples
         From the axes of its input to the slices of examples that are taken one after another; most take none.
+    value
+        The function of an element-wise layer, which arrays of any shape may be given; None for other layers.
     """
 
     name: str
@@ -44,6 +46,7 @@ class Record:
     unpack: Callable[[PyTree], Params]
     graph: Callable[[Any, Any, Any], Any] | None = None
     examples: Callable[[Any], tuple[slice, ...]] = lambda where: ()  # noqa: ARG005
+    value: Callable[[Any], Any] | None = None
 
 
 class Layer(NamedTuple):

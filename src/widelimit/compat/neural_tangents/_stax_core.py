@@ -187,6 +187,7 @@ def plain(name: str, net: Any, flow: Any = None, first: Any = None, examples: An
             nothing,
             no_parameters,
             examples=(lambda where: ()) if examples is None else examples,  # noqa: ARG005
+            value=net.dual.value if isinstance(net, arch.Activation) else None,
         )
     )
 
