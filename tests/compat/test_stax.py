@@ -332,3 +332,27 @@ def test_a_graph_passes_through_layers_that_keep_space():
     close(net[2](x, None, "nngp", pattern=graph), mixed, 1e-4)
     _, params = net[0](KEY, x.shape)
     assert net[1](params, x, pattern=graph[0][None].repeat(2, 0)).shape == (2, 3, 4, 3)
+
+
+def test_a_graph_of_later_places_and_of_one_branch():
+    """A pattern has the shape of the space in front of the layer that reads it, on whichever branch that stands."""
+    x = images(2)
+    graph = np.random.default_rng(6).standard_normal((2, 2, 4, 2, 4))
+    net = stax.serial(stax.Conv(4, (2, 1)), stax.Relu(), stax.Aggregate(), stax.GlobalAvgPool(), stax.Dense(3))
+    before = stax.serial(stax.Conv(4, (2, 1)), stax.Relu())[2](x, None, "nngp")
+    expected = np.einsum("npqrs,mPQRS,nmpPqQ->nm", graph, graph, before) / 64
+    close(net[2](x, None, "nngp", pattern=graph), expected, 1e-4)
+    assert net[1](net[0](KEY, x.shape)[1], x, pattern=graph).shape == (2, 3)
+    both = stax.serial(stax.parallel(stax.serial(stax.Dense(3), stax.GlobalAvgPool()), net), stax.FanInSum())
+    one = stax.serial(stax.Dense(3), stax.GlobalAvgPool())[2](np.sin(x), None, "nngp")
+    close(both[2]([np.sin(x), x], None, "nngp", pattern=graph), one + expected, 1e-4)
+
+
+def test_an_activation_of_a_layer_is_a_function_of_arrays_of_any_shape():
+    """Code takes ``apply_fn`` of an activation for the activation itself."""
+    for shape in ((), (3,), (2, 3)):
+        x = np.random.default_rng(0).standard_normal(shape)
+        close(stax.Erf()[1]((), x), jax.scipy.special.erf(x), 1e-6)
+    x = np.random.default_rng(1).standard_normal((3, 4))
+    numerical = stax.serial(stax.Dense(5), stax.ElementwiseNumerical(lambda u: stax.Gelu()[1]((), u), deg=25))
+    close(numerical[2](x, None, "ntk"), stax.serial(stax.Dense(5), stax.Gelu())[2](x, None, "ntk"), 1e-5)

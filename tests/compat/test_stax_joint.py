@@ -88,6 +88,8 @@ def test_branches_beside_each_other_as_examples():
     branches = [f[1](p, x1) for f, p in zip((one, two), params[1], strict=True)]
     close(out, np.concatenate(branches) @ params[3][0] * 0.9 / np.sqrt(6), 1e-5)
     shared = stax.parallel(stax.Identity(), stax.Identity())
+    compiled = jax.jit(net[2], static_argnames="get")
+    close(compiled(x1, x2, "ntk"), found.ntk, 1e-5)
     with pytest.raises(ValueError, match="same random weights"):
         stax.serial(stax.Dense(6), stax.FanOut(2), shared, stax.FanInConcat(0))[2](x1)
     uncentred = stax.parallel(stax.serial(stax.Dense(6), stax.Relu()), stax.Dense(6))

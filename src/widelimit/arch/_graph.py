@@ -52,6 +52,16 @@ def spread(graph: Graph, space: Shape, a: Array) -> Array:
     return jnp.tensordot(matrix, flat, 1).reshape(a.shape)
 
 
+def kept(graph: Graph | None, old: Shape, new: Shape) -> Graph | None:
+    """Return the graph of an example behind a layer that makes places of positions.
+
+    It goes if it is one of the positions and there are other places now; one of later places passes.
+    """
+    if graph is None or old == new:
+        return graph
+    return None if isinstance(graph, Edges) or tuple(graph.shape) == (*old, *old) else graph
+
+
 def check_graph(graph: Any, batch: Shape, name: str) -> None:
     r"""Refuse a graph that does not fit a batch of positions (n, \*space)."""
     if graph is None:

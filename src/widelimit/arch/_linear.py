@@ -38,6 +38,9 @@ def mix(pair: Pair, on_x: SpatialMap, on_y: SpatialMap) -> Pair:
         columns = a.ndim - rows
         return jnp.moveaxis(a, range(columns, a.ndim), range(rows)) if rows else a
 
+    if depth == 0:
+        # The only position has no gap to itself.
+        pair = dataclasses.replace(pair, gap_x=jnp.zeros_like(pair.xx), gap_y=jnp.zeros_like(pair.yy))
     if pair.gap_x is None or pair.gap_y is None:
         raise ValueError("positions are mixed, but only the diagonal of space was kept; expected Space.FULL.")
     one_x, one_y = on_x(jnp.ones_like(pair.xx)), on_y(jnp.ones_like(pair.yy))

@@ -11,6 +11,7 @@ import jax.numpy as jnp
 from .._typing import Array, Params, Shape
 from . import _plainly
 from ._base import AbstractLayer
+from ._graph import kept
 from ._linear import mix
 from ._pair import Pair
 from ._sample import Sample
@@ -171,10 +172,13 @@ class GlobalSumPool(AbstractLayer):
 
 
 def _masked(mixed: Pair, before: Pair, over: Window) -> Pair:
-    kept = {"mask_x": over.any(before.mask_x), "mask_y": over.any(before.mask_y)}
-    if mixed.xx.shape == before.xx.shape:
-        kept |= {"graph_x": before.graph_x, "graph_y": before.graph_y}
-    return dataclasses.replace(mixed, **kept)
+    return dataclasses.replace(
+        mixed,
+        mask_x=over.any(before.mask_x),
+        mask_y=over.any(before.mask_y),
+        graph_x=kept(before.graph_x, before.xx.shape, mixed.xx.shape),
+        graph_y=kept(before.graph_y, before.yy.shape, mixed.yy.shape),
+    )
 
 
 def _over_space(depth: int, mask: Array | None):

@@ -9,7 +9,7 @@ import numpy as np
 
 from .. import _check
 from .._typing import Array, Key, PyTree
-from ._graph import Graph, check_graph
+from ._graph import Graph, check_graph, kept
 
 
 class Sample(eqx.Module):
@@ -40,9 +40,8 @@ class Sample(eqx.Module):
         return Sample(values, self.mask, self.graph, self.key)
 
     def with_places(self, values: Array, mask: Array | None) -> "Sample":
-        """Return other values at the places of a window; the graph stays if they are as many as the positions."""
-        graph = self.graph if values.shape[:-1] == self.values.shape[:-1] else None
-        return Sample(values, mask, graph, self.key)
+        """Return other values at the places of a window."""
+        return Sample(values, mask, kept(self.graph, self.values.shape[:-1], values.shape[:-1]), self.key)
 
     def cleared(self) -> "Sample":
         """Return the sample with zeros where a position is missing."""

@@ -14,6 +14,7 @@ import numpy as np
 
 from .. import _check
 from .._typing import Array, Shape
+from ._graph import kept
 from ._pair import Pair
 
 Pads = tuple[tuple[int, int], ...]
@@ -151,7 +152,7 @@ def average_moments(pair: Pair, over: Window) -> Pair:
     .. math:: K'(P, P') = \frac1{|F|}\sum_{f\in F} K(sP + f, sP' + f)
 
     Beyond the border the signal is zero (or periodic); in gap form a zero beside u has the gap :math:`\tfrac12 Eu^2`.
-    A graph stays where there are as many places as positions, as behind a window that pads.
+    A graph of the positions stays where there are as many places, as behind a window that pads.
     """
     depth = pair.xx.ndim
     inside = over.extend(jnp.ones_like(pair.xx))
@@ -165,7 +166,6 @@ def average_moments(pair: Pair, over: Window) -> Pair:
         return _box(_extend_both(a, over, depth) + border / 2, over, depth, 2)
 
     full, new = pair.gap_x is not None, _box(xx, over, depth, 1)
-    stays = new.shape == pair.xx.shape
     tangents = _extend_both(pair.ntk, over, depth) if full else over.extend(pair.ntk)
     return dataclasses.replace(
         pair,
@@ -177,8 +177,8 @@ def average_moments(pair: Pair, over: Window) -> Pair:
         gap_y=None if pair.gap_y is None else gap(pair.gap_y, yy, yy),
         mask_x=over.any(pair.mask_x),
         mask_y=over.any(pair.mask_y),
-        graph_x=pair.graph_x if stays else None,
-        graph_y=pair.graph_y if stays else None,
+        graph_x=kept(pair.graph_x, pair.xx.shape, new.shape),
+        graph_y=kept(pair.graph_y, pair.yy.shape, new.shape),
     )
 
 

@@ -15,12 +15,16 @@ from ._arguments import broadcasting
 from ._axes import Axes, axes
 from ._get import Names, select
 from ._kernel import Kernel
-from ._layer import Layer, Record
+from ._layer import Layer, Record, graphs, map_nested
 from ._limit import kernel_of, patterns, propagated
 from ._stax_own import wants_ntk
 
 AXES = ("batch_axis", "channel_axis")
 """Keywords that say where the axes of the inputs are, which a layer knows already if it has axes of its own."""
+
+
+PASSED = ("rng", "key", "keys")
+"""Keywords of other functions that code passes to all of them; nothing is random in a kernel."""
 
 
 class InitFn:
@@ -60,6 +64,8 @@ class ApplyFn:
         rng, constant, pattern = (kwargs.pop(name, None) for name in ("rng", "mask_constant", "pattern"))
         _refuse(kwargs)
         x = _arrays(x)
+        if self.record.value is not None and jnp.ndim(x) < 2:
+            return self.record.value(x)
         where = entering(self.record, jax.tree.map(jnp.ndim, x), kwargs)
         samples = as_samples(self.record, x, where, constant, pattern)
         return restored(*outputs(self.record, params, samples, where, rng))
@@ -208,17 +214,17 @@ def as_samples(record: Record, x: PyTree, where: Any, constant: float | None, pa
     pattern
         Of a graph, or None.
     """
+    values = map_nested(Axes.channels_last, where, where, x)
+    found = graphs(record, pattern, where, map_nested(jnp.shape, where, values))
 
-    def sample(a: Axes, values: Array) -> Sample:
-        values = a.channels_last(values)
+    def sample(values: Array, graph: Any) -> Sample:
         mask = None
         if constant is not None:
             missing = jnp.where(jnp.isnan(constant), jnp.isnan(values), values == constant)
             values, mask = jnp.where(missing, 0, values), ~jnp.all(missing, -1)
-        graph = None if record.graph is None else record.graph(pattern, a, values.shape)
         return Sample(values, mask, graph)
 
-    return jax.tree.map(sample, where, x, is_leaf=_is_axes)
+    return map_nested(sample, where, values, found)
 
 
 def _arrays(x: PyTree) -> PyTree:
@@ -235,7 +241,7 @@ def _shapes(shape: Any) -> Any:
 
 
 def _refuse(kwargs: dict[str, Any]) -> None:
-    unknown = sorted(set(kwargs) - set(AXES))
+    unknown = sorted(set(kwargs) - {*AXES, *PASSED})
     if unknown:
         raise TypeError(f"unknown keyword {unknown[0]!r}; expected rng, mask_constant, pattern and those of kernel_fn.")
 

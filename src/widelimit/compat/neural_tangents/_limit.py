@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 from typing import Any
 
 import jax
@@ -15,7 +14,7 @@ from ._arguments import same_inputs
 from ._axes import Axes, axes
 from ._kernel import Kernel
 from ._kernel_axes import blocks, common, interleaved
-from ._layer import Record
+from ._layer import Record, graphs, map_nested
 
 
 def kernel_of(record: Record, x1: PyTree, x2: PyTree, where: Any, diagonal: tuple[bool | None, bool | None]) -> Any:
@@ -73,7 +72,11 @@ def propagated(record: Record, kernels: Any, pattern: Any = None) -> Any:
         kernels = _map(lambda k, part=part: _of_examples(k, part), kernels)
         first = _first_of(kernels)
     own = None if first.diagonal_batch else [_map(lambda k, i=i: _within(k, i), kernels) for i in (0, 1)]
-    pairs = _map(functools.partial(_pair, record=record, pattern=patterns(pattern)), kernels)
+    sides = [
+        graphs(record, p, where, _map(lambda k, a, i=i: a.canonical((k.shape1, k.shape2)[i]), kernels, where))
+        for i, p in enumerate(patterns(pattern))
+    ]
+    pairs = map_nested(_pair, where, kernels, *sides)
     signals = _map(lambda k: Signal(_kind(k), frozenset([object()]), mean_known=k.is_gaussian), kernels)
     net = record.net(where)
     needed = net.spatial_needed(Space.DIAGONAL if first.diagonal_spatial else Space.FULL)
@@ -160,7 +163,7 @@ def _kernel(pair: Pair, signal: Signal, a: Axes, batches: tuple[Shape, bool, Any
     )
 
 
-def _pair(k: Kernel, record: Record, pattern: tuple[Any, Any]) -> Pair:
+def _pair(k: Kernel, graph_x: Any, graph_y: Any) -> Pair:
     depth = len(k.shape1) - 2
     full = depth > 0 and not k.diagonal_spatial
     k = k.reverse() if k.is_reversed else k
@@ -173,9 +176,6 @@ def _pair(k: Kernel, record: Record, pattern: tuple[Any, Any]) -> Pair:
     nngp = flat(k.nngp, 2)
     gap = (_first(xx, full)[:, None] + _second(yy, full)[None]) / 2 - nngp
     a = axes(k.batch_axis, k.channel_axis, len(k.shape1))
-    graphs = [None, None]
-    if record.graph is not None:
-        graphs = [record.graph(p, a, a.canonical(s)) for p, s in zip(pattern, (k.shape1, k.shape2), strict=True)]
     return Pair(
         xx=xx,
         yy=yy,
@@ -186,8 +186,8 @@ def _pair(k: Kernel, record: Record, pattern: tuple[Any, Any]) -> Pair:
         gap_y=(_first(yy, full) + _second(yy, full)) / 2 - cov2 if full else None,
         mask_x=_present(k.mask1, a, k.shape1),
         mask_y=_present(k.mask1 if k.cov2 is None and k.mask2 is None else k.mask2, a, k.shape2),
-        graph_x=graphs[0],
-        graph_y=graphs[1],
+        graph_x=graph_x,
+        graph_y=graph_y,
         same=common(k.x1_is_x2, nngp.shape[:2]),
     )
 

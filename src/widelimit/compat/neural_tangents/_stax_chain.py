@@ -14,17 +14,20 @@ import jax
 import jax.numpy as jnp
 
 from ..._typing import Callable, PyTree
-from ...arch import DATA, Identity, Sample, check_independent, is_sample
+from ...arch import DATA, Identity, Sample, check_independent
 from ._arguments import broadcasting
 from ._axes import Axes, axes
 from ._functions import InitFn, KernelFn, as_samples, chosen, entering, has_kernels, listed, outputs, restored
 from ._get import Names
 from ._kernel import Kernel
-from ._layer import Layer, Record, no_parameters, nothing
+from ._layer import Layer, Record, graphs, map_nested, no_parameters, nothing
 from ._stax_own import Own, wants_ntk
 from ._stax_series import series
 
 Part = Record | Own
+
+KNOWN = ("mask_constant", "pattern", "diagonal_batch", "diagonal_spatial", "batch_axis", "channel_axis")
+"""Keywords that native layers read; all are for layers of the other kind."""
 
 
 def chain(parts: list[Part], name: str = "serial") -> Layer:
@@ -50,7 +53,7 @@ def chain(parts: list[Part], name: str = "serial") -> Layer:
     )
     functions = []
     for method in (own.init_fn, own.apply_fn, own.kernel_fn):
-        fn = broadcasting(lambda *args, method=method, **kwargs: method(*args, **kwargs))
+        fn = broadcasting(method)
         fn.__name__ = name
         fn.own = own  # type: ignore[attr-defined]
         functions.append(fn)
@@ -129,7 +132,8 @@ class _Series:
             kwargs = {**kwargs, "diagonal_batch": False} if self.joint else kwargs
             start = groups[0] if isinstance(groups[0], Record) else _as_record(_NOTHING, self.first)
             wanted = None if wants_ntk(get) else ("nngp",)
-            kernel = _without_ntk(KernelFn(start)(x1, x2, None, **kwargs), wanted)
+            known = {name: value for name, value in kwargs.items() if name in KNOWN}
+            kernel = _without_ntk(KernelFn(start)(x1, x2, None, **known), wanted)
             _check_branches(groups, start, x1)
             groups = groups[1:] if start is groups[0] else groups
         for i, group in enumerate(groups):
@@ -165,11 +169,8 @@ def _as_record(part: Part, first: Any) -> Record:
 
 
 def _with_graph(record: Record, samples: PyTree, where: Any, pattern: Any) -> PyTree:
-    def one(a: Axes, s: Sample) -> Sample:
-        graph = None if record.graph is None else record.graph(pattern, a, s.values.shape)
-        return Sample(s.values, s.mask, graph)
-
-    return jax.tree.map(one, where, samples, is_leaf=lambda node: isinstance(node, Axes) or is_sample(node))
+    found = graphs(record, pattern, where, map_nested(lambda s: s.values.shape, where, samples))
+    return map_nested(lambda s, graph: Sample(s.values, s.mask, graph), where, samples, found)
 
 
 def _without_ntk(kernel: Any, names: Names | None) -> Any:

@@ -9,7 +9,7 @@ import jax
 from ... import arch
 from ._axes import Axes
 from ._functions import layer
-from ._layer import Layer, Record, first_graph, no_parameters, nothing, record_of
+from ._layer import Layer, Record, branch_graphs, no_parameters, nothing, record_of
 from ._stax_chain import chain
 from ._stax_joint import concatenation
 from ._stax_own import own_of
@@ -67,7 +67,7 @@ def parallel(*layers: Any) -> Layer:
             lambda where: tuple(r.flow(w) for r, w in zip(records, _tuple(where, len(records)), strict=True)),
             lambda params: [r.pack(p) for r, p in zip(records, params, strict=True)],
             lambda params: tuple(r.unpack(p) for r, p in zip(records, params, strict=True)),
-            first_graph(records),
+            branch_graphs(records),
             examples,
         )
     )
@@ -187,6 +187,7 @@ def plain(name: str, net: Any, flow: Any = None, first: Any = None, examples: An
             nothing,
             no_parameters,
             examples=(lambda where: ()) if examples is None else examples,  # noqa: ARG005
+            value=net.dual.value if isinstance(net, arch.Activation) else None,
         )
     )
 

@@ -6,7 +6,7 @@ A limit is a function of two inputs here; these layers make of two batches other
 from __future__ import annotations
 
 import math
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -24,7 +24,15 @@ Linear = Callable[[Array], Array]
 """A linear map of arrays with all their axes, whatever the number of channels."""
 
 
-def linear(name: str, act: Linear, reach: Linear, out: Callable[[Axes], Axes], joint: bool, first: Any) -> Layer:
+class Mixes(NamedTuple):
+    """Of what a linear map makes sums."""
+
+    examples: bool
+    space: bool
+    channels: bool = False
+
+
+def linear(name: str, act: Linear, reach: Linear, out: Callable[[Axes], Axes], mixes: Mixes, first: Any) -> Layer:
     """Return a fixed linear map of all axes but the channels as a layer.
 
     Parameters
@@ -35,8 +43,8 @@ def linear(name: str, act: Linear, reach: Linear, out: Callable[[Axes], Axes], j
         The map, and that with absolute values, which tells where anything that is present arrives.
     out
         From the axes of its input to those of its output; no axis of examples is one beyond the last.
-    joint
-        Whether examples are summed.
+    mixes
+        What is summed. With channels there are networks, and no kernel.
     first
         From the number of axes to those that it asks for.
     """
@@ -55,11 +63,17 @@ def linear(name: str, act: Linear, reach: Linear, out: Callable[[Axes], Axes], j
 
     def kernel_fn(k: Kernel, **kwargs: Any) -> Kernel:
         del kwargs
-        if joint and k.diagonal_batch:
-            raise ValueError(
-                f"{name} mixes examples and needs the covariances between all of them, which the kernel does not have: "
-                "diagonal_batch is True. Make it with diagonal_batch=False."
-            )
+        if mixes.channels:
+            raise ValueError(f"{name} acts on the channels, which are infinitely many: there is no kernel.")
+        for what, mixed, left_out in (
+            ("examples", mixes.examples, k.diagonal_batch),
+            ("positions", mixes.space, k.diagonal_spatial),
+        ):
+            if mixed and left_out:
+                raise ValueError(
+                    f"{name} mixes {what} and needs the covariances between all of them, which the kernel does not "
+                    "have. Make it with diagonal_batch=False and diagonal_spatial=False."
+                )
         k = k.reverse() if k.is_reversed else k
         where = axes(k.batch_axis, k.channel_axis, len(k.shape1))
         a = out(where)
@@ -84,7 +98,7 @@ def linear(name: str, act: Linear, reach: Linear, out: Callable[[Axes], Axes], j
             mask2=mask(k.mask2, k.shape2),
         )
 
-    return chain([Own(init_fn, init_fn, kernel_fn, name, joint, run, first)], name)
+    return chain([Own(init_fn, init_fn, kernel_fn, name, mixes.examples, run, first)], name)
 
 
 def _through(c: Array, lead: int, diagonal: bool, of: tuple[Linear, Axes, Axes]) -> Array:

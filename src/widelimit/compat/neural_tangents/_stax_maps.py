@@ -16,7 +16,7 @@ from ._functions import layer
 from ._kernel_axes import full_index
 from ._layer import Layer, record_of
 from ._stax_core import plain
-from ._stax_joint import linear
+from ._stax_joint import Mixes, linear
 from ._stax_linear import fixed
 
 
@@ -113,15 +113,9 @@ def ImageResize(
             size = tuple(s if s != -1 else n for s, n in zip(shape, x.shape, strict=True))
             return jax.image.resize(x, size, name, antialias)
 
-        def stay(where: Axes) -> Axes:
-            if shape[where.channel] != -1:
-                raise ValueError(
-                    f"shape is {shape}; expected -1 for the channels (axis {where.channel}), which are infinitely many "
-                    "and cannot be resized."
-                )
-            return where
-
-        return linear("ImageResize", resize, resize, stay, shape[batch_axis] != -1, first)
+        others = [s for i, s in enumerate(shape) if i not in (batch_axis % len(shape), channel_axis % len(shape))]
+        mixes = Mixes(shape[batch_axis] != -1, any(s != -1 for s in others), shape[channel_axis] != -1)
+        return linear("ImageResize", resize, resize, lambda where: where, mixes, first)
 
     def native(where: Axes) -> arch.Resize:
         return arch.Resize(tuple(s for i, s in enumerate(shape) if i not in (where.batch, where.channel)), names[name])
@@ -174,11 +168,7 @@ def DotGeneral(
 
     def flow(where: Axes) -> Axes:
         refuse(where)
-        free = other.ndim - len(of_other) - len(with_other)
-        remaining = [a for a in range(where.ndim) if a not in (*of_x, *with_x)]
-        before, ndim = len(with_x) + (free if left else 0), len(with_x) + len(remaining) + free
-        places = {a: before + i for i, a in enumerate(remaining)} | {a: i for i, a in enumerate(with_x)}
-        return Axes(places.get(where.batch, ndim), places[where.channel], ndim)
+        return _behind(where, of_x, with_x, other.ndim - len(of_other) - len(with_other), left)
 
     if batch_axis in (*of_x, *with_x) or (of_x and with_x) or (not of_x and other.ndim != len(with_x)):
 
@@ -191,7 +181,7 @@ def DotGeneral(
             lambda x: product(x, other.astype(x.dtype)),
             lambda x: product(x, jnp.abs(other).astype(x.dtype)),
             flow,
-            batch_axis in of_x,
+            Mixes(batch_axis in of_x, any(a != batch_axis for a in of_x)),
             first,
         )
 
@@ -204,6 +194,15 @@ def DotGeneral(
     # The native form is two layers in series: their parameters are two, both empty.
     record = record_of(plain("DotGeneral", native, flow, first), "DotGeneral")
     return layer(dataclasses.replace(record, unpack=lambda _: ({}, {})))
+
+
+def _behind(where: Axes, sums: Shape, shared: Shape, free: int, left: bool) -> Axes:
+    # Shared axes come first, then those of the factors that are left.
+    remaining = [a for a in range(where.ndim) if a not in (*sums, *shared)]
+    before, ndim = len(shared) + (free if left else 0), len(shared) + len(remaining) + free
+    batch = shared.index(where.batch) if where.batch in shared else ndim
+    batch = before + remaining.index(where.batch) if where.batch in remaining else batch
+    return Axes(batch, before + remaining.index(where.channel), ndim)
 
 
 def _contraction(other: Array, sums: tuple, left: bool, where: Axes) -> arch.AbstractLayer:
