@@ -83,7 +83,9 @@ class Vectors:
                 last = min(shape[0], column + width) if task.symmetric else shape[0]
                 for row in range(0, last, height):
                     panel = self._part(x[row : min(row + height, last)], centre)
-                    calls = self._fill((panel, tile), (row, column), out, task)
+                    # What overflows is found in the result, where it can be explained.
+                    with np.errstate(over="ignore", invalid="ignore"):
+                        calls = self._fill((panel, tile), (row, column), out, task)
                     run(_native_dense.sweep, calls)
                     done(len(panel.values) * (len(tile.values) - calls[0][-1][-2]))
         return Block(*map(_given, out))
@@ -94,7 +96,8 @@ class Vectors:
         out: Any = Block(*(_aligned((len(x),), x.dtype) for _ in range(2)))
         step = max(1, PANEL // (8 * max(x.shape[1], self.code.rows)))
         for low in range(0, len(x), step):
-            sides = self._sides(x[low : low + step])
+            with np.errstate(over="ignore", invalid="ignore"):
+                sides = self._sides(x[low : low + step])
             _native_dense.diagonal(self._numbers(x.dtype), sides, tuple(a[low : low + step] for a in out))
         return Block(*map(_given, out))
 
@@ -118,9 +121,10 @@ class Vectors:
         return calls
 
     def _part(self, values: np.ndarray, centre: np.ndarray) -> _Part:
-        centred = (values - centre) * values.dtype.type(values.shape[1] ** -0.5)
-        half = 0.5 * np.einsum("ij,ij->i", centred, centred, dtype=np.float64)
-        return _Part(values, centred, half.astype(values.dtype), self._sides(values))
+        with np.errstate(over="ignore", invalid="ignore"):
+            centred = (values - centre) * values.dtype.type(values.shape[1] ** -0.5)
+            half = 0.5 * np.einsum("ij,ij->i", centred, centred, dtype=np.float64)
+            return _Part(values, centred, half.astype(values.dtype), self._sides(values))
 
     def _sides(self, values: np.ndarray) -> np.ndarray:
         # What pairs need of each input alone, (rows, n), computed in float64.
@@ -130,8 +134,7 @@ class Vectors:
         mean = np.mean(values, axis=1, dtype=np.float64)
         sides = np.empty((self.code.rows, len(values)))
         _native_dense.sides(self.code.table, self.code.numbers, q, mean, sides)
-        with np.errstate(over="ignore"):
-            return sides.astype(values.dtype)
+        return sides.astype(values.dtype)
 
     def _numbers(self, kind: np.dtype) -> tuple[np.ndarray, np.ndarray, int]:
         return self.code.table, self.code.numbers.astype(kind), self.code.slots
