@@ -10,6 +10,7 @@ import numpy as np
 from .. import _check
 from .._typing import PyTree, Tracer
 from ..arch import AbstractLayer, Sample, as_samples, example_shape, is_sample
+from ..arch._describe import NOTES
 from ._base import AbstractEngine, Block, Wanted
 from ._cost import Cost, Size, native_cost, reference_cost
 from ._lowering import NoNativeForm, lowered
@@ -17,6 +18,9 @@ from ._native import Native, form_of, values_of
 from ._reference import Reference
 from ._threads import thread_count
 from ._tiles import tiled, tiled_diagonal
+
+NOTED = Size(1000, 1000, np.dtype(np.float32))
+"""The size of which a description tells the time."""
 
 FEW = 4096
 """Entries below which loading the compiled loops is not worth it."""
@@ -130,7 +134,25 @@ def _price(engine: AbstractEngine, net: AbstractLayer, x1: PyTree, x2: PyTree) -
         return None
 
 
+def note(net: AbstractLayer, shape: Any) -> str:
+    """Return which engine runs on large batches of examples of a shape, and what a kernel of them takes."""
+    try:
+        program = lowered(net, shape)
+        form_of(program)
+    except NoNativeForm as refusal:
+        engine, reason, price = Reference(), str(refusal), reference_cost(net, shape, NOTED)
+    else:
+        engine, reason, price = Native(), "every layer has a native form", native_cost(program, NOTED, thread_count())
+    size = f"for {NOTED.rows} x {NOTED.columns} entries in float32"
+    return f"engine: {type(engine).__name__}, as {reason}; {size} about {_time(price.seconds)}"
+
+
+NOTES.append(note)
+
+
 def _time(seconds: float) -> str:
+    if seconds < 1e-3:
+        return "1 ms" if seconds > 5e-4 else "less than 1 ms"
     if seconds < 1:
         return f"{max(1, round(1000 * seconds))} ms"
     return (

@@ -6,7 +6,8 @@ from typing import NamedTuple
 import numpy as np
 
 from .. import dual
-from ..arch import AbstractLayer, describe
+from ..arch import AbstractLayer
+from ..arch._describe import layer_rows
 from . import _program as program
 from ._program import Program
 
@@ -33,6 +34,9 @@ FLOPS = 5e10
 
 REFERENCE_FLOPS = 1e9
 """Operations per second of the reference engine, as `describe` counts them."""
+
+SERIES = 3000
+"""Most operations per moment: a series counts with all its terms, of which a hundred are summed in general."""
 
 MOMENTS = 8
 """Arrays of all moments of a layer that the reference engine holds at once."""
@@ -71,8 +75,9 @@ def native_cost(source: Program, size: Size, threads: int) -> Cost:
 
 def reference_cost(net: AbstractLayer, shape: tuple[int, ...], size: Size) -> Cost:
     """Return the cost of the reference engine: of all entries at once, without compiling."""
-    found = describe(net, shape)
-    moments = max((row.moments for row in found.rows), default=1)
+    rows = layer_rows(net, shape)
+    moments = max((row.moments for row in rows), default=1)
+    flops = sum(min(row.flops, SERIES * row.moments) for row in rows)
     per_entry = MOMENTS * moments * size.dtype.itemsize
     wide = size.dtype.itemsize // 4
-    return Cost(size.rows * size.columns * found.flops * wide / REFERENCE_FLOPS, size.rows * size.columns * per_entry)
+    return Cost(size.rows * size.columns * flops * wide / REFERENCE_FLOPS, size.rows * size.columns * per_entry)
