@@ -140,18 +140,28 @@ def test_they_agree_on_more_random_architectures(seed):
     agree(random_net(seed), X.astype(np.float32), X[:11].astype(np.float32), SINGLE)
 
 
-def test_panels_tiles_and_blocks_may_be_ragged(monkeypatch):
-    """Panels of 32 rows, tiles of 64 columns, blocks over their edges; symmetric too."""
-    x = RNG.standard_normal((211, 6))
+@pytest.mark.parametrize("d", [6, run.DIRECT + 7])
+def test_panels_tiles_and_blocks_may_be_ragged(d, monkeypatch):
+    """Panels of about 32 rows, tiles of about 64 columns, blocks over their edges; symmetric too."""
+    x = RNG.standard_normal((211, d))
     net = NETS["relu"]
     with jax.enable_x64(True):
         whole = Native().block(net, x, x)
-        monkeypatch.setattr(run, "PANEL", 32 * 8 * 8)
-        monkeypatch.setattr(run, "TILE", 64 * 8 * 8)
+        monkeypatch.setattr(run, "PANEL", 32 * 8 * max(d, 8))
+        monkeypatch.setattr(run, "TILE", 64 * 8 * max(d, 8))
         for a, b, c in zip(whole, Native().block(net, x, x), Native().block(net, x, x[:97]), strict=True):
             np.testing.assert_allclose(b, a, rtol=1e-13)
             np.testing.assert_array_equal(b, b.T)
             np.testing.assert_allclose(c, a[:, :97], rtol=1e-12)
+
+
+def test_inputs_of_many_numbers():
+    """Gaps come from products, and anew from differences where they are small: close, equal and zero inputs."""
+    base = RNG.standard_normal((30, run.DIRECT + 21))
+    x = np.concatenate([base, base[:5], base[5:9] * (1 + 1e-4), base[9:13] + 1e-3, np.zeros((1, base.shape[1]))])
+    for name in ("relu", "erf", "no_bias"):
+        agree(NETS[name], x, x[::-2], DOUBLE)
+        agree(NETS[name], x.astype(np.float32), x[::-2].astype(np.float32), SINGLE)
 
 
 def test_depth_50_in_float32():

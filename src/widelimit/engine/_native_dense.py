@@ -166,6 +166,27 @@ def _run(code, one, others, kept, state):
 
 
 @loop
+def _few(x, across, low, gap):
+    # Gaps of inputs of few numbers: sums of squared differences, without products; ``across`` is (d, n).
+    R = type(x[0])
+    d, rest = x.shape[0], x.shape[0] % 4
+    for j in range(gap.shape[0]):
+        gap[j] = R(0)
+    for k in range(rest):
+        other = across[k, low : low + gap.shape[0]]
+        for j in range(gap.shape[0]):
+            gap[j] += (x[k] - other[j]) * (x[k] - other[j])
+    for k in range(rest, d, 4):
+        a, b = across[k, low : low + gap.shape[0]], across[k + 1, low : low + gap.shape[0]]
+        c, e = across[k + 2, low : low + gap.shape[0]], across[k + 3, low : low + gap.shape[0]]
+        for j in range(gap.shape[0]):
+            one, two, three, four = x[k] - a[j], x[k + 1] - b[j], x[k + 2] - c[j], x[k + 3] - e[j]
+            gap[j] += (one * one + two * two) + (three * three + four * four)
+    for j in range(gap.shape[0]):
+        gap[j] *= R(0.5) / R(d)
+
+
+@loop
 def _gaps(x, y, one, others, gap):
     # From half squares and products of centred inputs, per channel; where they are small, from differences.
     R = type(one)
@@ -203,7 +224,8 @@ def _sweep(code, one, others, out, tile):
     code
         (table, numbers, slots).
     one, others
-        (inputs, half mean squares of centred inputs, sides (rows, n)) of rows and of columns.
+        (inputs, half mean squares of centred inputs, sides (rows, n), inputs (d, n)) of rows and of columns. The last
+        is empty where there are products.
     out
         (nngp, ntk), the whole results; the one that is not wanted is empty. The last that is wanted holds the products.
     tile
@@ -211,8 +233,8 @@ def _sweep(code, one, others, out, tile):
         counts, whether the result is symmetric.
     """
     _, numbers, slots = code
-    x, half, sides = one
-    y, other_half, other_sides = others
+    x, half, sides, _ = one
+    y, other_half, other_sides, across = others
     nngp, ntk = out
     first, last, row, column, begin, symmetric = tile
     R = numbers.dtype.type
@@ -224,8 +246,11 @@ def _sweep(code, one, others, out, tile):
         high = min(low + BLOCK, y.shape[0])
         g, t = gap[: high - low], theta[: high - low]
         for i in range(first, last):
-            products = target[row + i, column + low : column + high]
-            _gaps(x[i], y[low:high], half[i], (other_half[low:high], products), g)
+            if across.size:
+                _few(x[i], across, low, g)
+            else:
+                products = target[row + i, column + low : column + high]
+                _gaps(x[i], y[low:high], half[i], (other_half[low:high], products), g)
             t[:] = R(0)
             _run(code, (sides, i), (other_sides, low, high), kept, (g, t))
             if ntk.size:

@@ -17,6 +17,9 @@ from ._threads import workers
 PANEL, TILE = 2**22, 2**24
 """Bytes of inputs and sides that a panel of rows, and a tile of columns, take at most."""
 
+DIRECT = 64
+"""Numbers per input up to which gaps come from differences, in the loop, and not from a GEMM."""
+
 ROWS, COLUMNS = 256, 64
 """Most rows of a panel, and fewest columns of a tile."""
 
@@ -49,11 +52,13 @@ class Task(NamedTuple):
 
 
 class _Part(NamedTuple):
-    # Some inputs made ready: as they are, centred and divided by the root of d, half their squares, and sides.
+    # Some inputs made ready: as they are, half their squares, sides, and as (d, n) where they have few numbers,
+    # all these for the loop. For products, centred and divided by the root of d.
     values: np.ndarray
-    centred: np.ndarray
     half: np.ndarray
     sides: np.ndarray
+    across: np.ndarray
+    centred: np.ndarray
 
 
 class Vectors:
@@ -108,11 +113,10 @@ class Vectors:
         rows, columns = len(panel.values), len(tile.values)
         begin = max(0, row - column) if task.symmetric else 0
         target = out.ntk if task.wanted.ntk else out.nngp
-        np.matmul(
-            panel.centred, tile.centred[begin:].T, out=target[row : row + rows, column + begin : column + columns]
-        )
-        numbers = self._numbers(target.dtype)
-        one, others = ((p.values, p.half, p.sides) for p in parts)
+        if not tile.across.size:
+            place = target[row : row + rows, column + begin : column + columns]
+            np.matmul(panel.centred, tile.centred[begin:].T, out=place)
+        numbers, one, others = self._numbers(target.dtype), tuple(panel[:-1]), tuple(tile[:-1])
         calls = []
         for first in range(0, rows, CHUNK):
             start = max(0, row + first - column) if task.symmetric else 0
@@ -122,9 +126,13 @@ class Vectors:
 
     def _part(self, values: np.ndarray, centre: np.ndarray) -> _Part:
         with np.errstate(over="ignore", invalid="ignore"):
+            sides = self._sides(values)
+            if values.shape[1] <= DIRECT:
+                nothing = np.empty(0, values.dtype)
+                return _Part(values, nothing, sides, np.ascontiguousarray(values.T), nothing)
             centred = (values - centre) * values.dtype.type(values.shape[1] ** -0.5)
             half = 0.5 * np.einsum("ij,ij->i", centred, centred, dtype=np.float64)
-            return _Part(values, centred, half.astype(values.dtype), self._sides(values))
+            return _Part(values, half.astype(values.dtype), sides, np.empty((0, 0), values.dtype), centred)
 
     def _sides(self, values: np.ndarray) -> np.ndarray:
         # What pairs need of each input alone, (rows, n), computed in float64.
