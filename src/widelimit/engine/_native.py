@@ -1,0 +1,112 @@
+"""The native engine: loops compiled for the CPU, in place of JAX where an architecture has a native form."""
+
+from typing import Any
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from .. import _check
+from .._typing import PyTree, Tracer
+from ..arch import AbstractLayer, Sample, as_samples
+from ._base import AbstractEngine, Block, Wanted
+from ._cost import Size, native_cost
+from ._lowering import NoNativeForm, lowered
+from ._program import Program
+from ._threads import thread_count
+
+
+class Native(AbstractEngine):
+    r"""Compiled CPU loops for networks on vectors: one GEMM, then all layers on a few rows while they are in the cache.
+
+    Of a symmetric kernel half is computed. In float32 the gap is carried (DESIGN.md), so that results are within 1e-5
+    of float64, and both kernels come from one pass. Nothing is compiled per network; the loops are compiled once per
+    precision and kept on disk. It is not differentiable.
+
+    Parameters
+    ----------
+    threads
+        Number of threads; None for NUMBA_NUM_THREADS or OMP_NUM_THREADS, else the number of cores. The GEMM runs on
+        the threads of NumPy's BLAS, which reads OMP_NUM_THREADS when Python starts.
+    """
+
+    threads: int | None = eqx.field(static=True, default=None)
+
+    def __check_init__(self) -> None:
+        """Check the number of threads."""
+        if self.threads is not None:
+            _check.positive_int(self.threads, "threads")
+
+    def block(self, net: AbstractLayer, x1: PyTree, x2: PyTree, *, wanted: Wanted = Wanted()) -> Block:
+        """Return NNGP and NTK, each of shape (n1, n2), empty where not wanted.
+
+        Raises
+        ------
+        NoNativeForm
+            If the network or its input has no native form; the message says why.
+        ValueError
+            If an input is not finite.
+        """
+        from ._native_run import Task
+
+        x, y = values_of(x1), values_of(x2)
+        program, threads = lowered(net, x.shape[1:]), self.threads or thread_count()
+        form = form_of(program)
+        kind, symmetric = np.promote_types(x.dtype, y.dtype), x2 is x1
+        price = native_cost(program, Size(len(x), len(y), kind, symmetric), threads)
+        x = x.astype(kind, copy=False)
+        return form.block(
+            x, x if symmetric else y.astype(kind, copy=False), Task(wanted, symmetric, threads, price.seconds)
+        )
+
+    def diagonal(self, net: AbstractLayer, x: PyTree) -> Block:
+        """Return NNGP and NTK of each input with itself, each of shape (n,).
+
+        Raises
+        ------
+        NoNativeForm
+            If the network or its input has no native form; the message says why.
+        ValueError
+            If an input is not finite.
+        """
+        values = values_of(x)
+        return form_of(lowered(net, values.shape[1:])).diagonal(values)
+
+
+def form_of(program: Program) -> Any:
+    """Return a program in a form that has compiled loops, with methods `block` and `diagonal`.
+
+    Raises
+    ------
+    NoNativeForm
+        If there is none; the message says why.
+    """
+    # Numba is imported when it is needed: it takes longer than all the rest.
+    from ._native_run import Vectors
+
+    return Vectors(program)
+
+
+def values_of(x: PyTree) -> np.ndarray:
+    r"""Return a batch as an array (n, \*shape) of float32 or float64, refusing what the native engine does not read.
+
+    Raises
+    ------
+    NoNativeForm
+        Saying what the input is.
+    """
+    sample = as_samples(x)
+    if not isinstance(sample, Sample):
+        raise NoNativeForm("the network has several inputs")
+    if any(isinstance(leaf, Tracer) for leaf in (*jax.tree.leaves(sample), jnp.zeros(()))):
+        raise NoNativeForm("JAX is tracing (grad, jit or vmap), and compiled loops need numbers")
+    if sample.mask is not None or sample.graph is not None:
+        raise NoNativeForm("the inputs have a mask or a graph")
+    values: Any = sample.values
+    if isinstance(values, jax.Array) and any(d.platform != "cpu" for d in values.devices()):
+        raise NoNativeForm("the inputs are in the memory of another device than the CPU")
+    values = np.asarray(values)
+    if values.dtype not in (np.float32, np.float64):
+        raise NoNativeForm(f"the inputs are of dtype {values.dtype}, neither float32 nor float64")
+    return np.ascontiguousarray(values)

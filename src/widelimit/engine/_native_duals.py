@@ -1,0 +1,220 @@
+r"""Duals as small scalar functions for compiled loops. To add one: three functions, a code, and an entry in `_TABLE`.
+
+Of each of the two inputs a dual sees three numbers that are *prepared* from its variance once per input and layer, so
+that the work per pair is small. For a code of `DUALS` there are
+
+================================  =================================================================================
+``prepare(code, p, q)``           three numbers (a, b, c) of one input
+``moment(code, p, q)``            :math:`E\,\varphi(u)^2`
+``mean(code, p, q)``              :math:`E\,\varphi(u)`
+``pair(code, p, x, y, g)``        :math:`(\mathrm{gap}, \mathrm{slope})` from prepared numbers x, y and the gap g
+``relu_pair(p, x, y, g)``, ...    the same for one code, which vectorises in a loop
+================================  =================================================================================
+
+with ``p`` four numbers of the dual. All are as `dual.AbstractDual` defines them, in the type of their arguments;
+formulas and sources are in the docstrings of `dual`. Zero variances are handled as there.
+"""
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+from .. import dual
+from ..dual import AbstractDual
+from ._native_math import angle_and_segment, arctan2, excess_of_sine, loop, scalar
+
+RELU, ERF, GELU, SIN, SIGN = range(5)
+
+
+def code_of(activation: AbstractDual) -> int | None:
+    """Return the code of an activation, None if it has none."""
+    entry = _TABLE.get(type(activation))
+    return None if entry is None else entry[0]
+
+
+def parameters_of(activation: AbstractDual) -> tuple[float, float, float, float]:
+    """Return the four numbers of an activation with a code."""
+    found = _TABLE[type(activation)][1](activation)
+    return (*found, *(0.0,) * (4 - len(found)))  # type: ignore[return-value]
+
+
+def _piecewise(d: Any) -> tuple[float, ...]:
+    odd, even = (d.a + d.b) / 2, (d.b - d.a) / 2
+    return odd**2, even**2, (d.a**2 + d.b**2) / 2, (d.b - d.a) / math.sqrt(2 * math.pi)
+
+
+_TABLE: dict[type, tuple[int, Callable[[Any], tuple[float, ...]]]] = {
+    dual.PiecewiseLinear: (RELU, _piecewise),
+    dual.Erf: (ERF, lambda d: (2 * d.b**2, d.a**2, d.c)),
+    dual.Gelu: (GELU, lambda d: ()),  # noqa: ARG005
+    dual.Sin: (SIN, lambda d: (d.b**2, d.a**2 / 2, math.cos(2 * d.c), d.a * math.sin(d.c))),
+    dual.Sign: (SIGN, lambda d: ()),  # noqa: ARG005
+}
+
+
+# --- ReLU and its family: sides (sqrt(q), 1 / sqrt(q) or zero)
+
+
+@scalar
+def relu_pair(p, x, y, g):
+    """Return gap and slope of a piecewise linear activation; ``p`` = (odd^2, even^2)."""
+    R = type(g)
+    apart, scale = x[0] - y[0], x[0] * y[0]
+    h = (g - R(0.5) * apart * apart) * (x[1] * y[1])
+    h = min(max(h, R(0)), R(2))
+    h = h if scale > R(0) else R(1)
+    theta, segment = angle_and_segment(h)
+    share = R(2 / math.pi)
+    gap = p[0] * g + p[1] * (g - scale * segment * share)
+    return gap, p[0] + p[1] * (R(1) - theta * share)
+
+
+# --- erf and GELU, the arc-sine kernel: sides (sqrt(1 + x) - 1, 1 / sqrt(1 + x), sqrt(1 + 2x)), x = 2 b^2 q or q
+
+
+@scalar
+def _arcsine(x, y, g):
+    # The shift sqrt(r1) - sqrt(r2), the area q1 q2 - q12^2, D, and numerators and denominators of tan(delta_i / 2),
+    # all multiplied by sqrt(r1 r2): tan(delta / 2) = (cos(theta_i) - cos(theta)) / (sin(theta_i) + sin(theta)).
+    R = type(g)
+    shift, both = x[0] - y[0], R(2) + x[0] + y[0]
+    total = x[0] * (R(2) + x[0]) + y[0] * (R(2) + y[0])
+    half = R(0.5) * shift * both
+    area = g * (total - g) - half * half
+    d = math.sqrt(R(1) + total + area)
+    apart = g - R(0.5) * shift * shift
+    up1, up2 = apart + shift * x[1], apart - shift * y[1]
+    down1 = x[2] * x[1] * (R(1) + y[0]) + d
+    down2 = y[2] * y[1] * (R(1) + x[0]) + d
+    return (shift, area, d), (up1, up2), (down1, down2)
+
+
+@scalar
+def erf_pair(p, x, y, g):
+    """Return gap and slope of a erf(b u) + c; ``p`` = (2 b^2, a^2)."""
+    R = type(g)
+    (_, _, d), up, down = _arcsine(x, y, p[0] * g)
+    # The sum of both arcs, by the addition theorem of the tangent.
+    arc = arctan2(up[0] * down[1] + up[1] * down[0], down[0] * down[1] - up[0] * up[1])
+    scale = R(2 / math.pi) * p[1]
+    return scale * arc, scale * p[0] / d
+
+
+@scalar
+def gelu_pair(p, x, y, g):  # noqa: ARG001
+    """Return gap and slope of the exact GELU."""
+    R = type(g)
+    (shift, area, d), up, down = _arcsine(x, y, g)
+    q1, q2 = x[0] * (R(2) + x[0]), y[0] * (R(2) + y[0])
+    q12 = R(0.5) * (q1 + q2) - g
+    w1, w2 = x[1] * x[1], y[1] * y[1]
+    bend = _bend(q1, x[2], up[0] / down[0]) + _bend(q2, y[2], up[1] / down[1])
+    angle = arctan2(q12, d)
+    first = g * angle + R(0.5) * (bend + d * (x[1] * y[1]) * shift * shift)
+    between = shift * (R(2) + x[0] + y[0])
+    second = (area - between) / (d + x[2]) * (w1 + R(0.5) / (d * x[2]))
+    third = (area + between) / (d + y[2]) * (w2 + R(0.5) / (d * y[2]))
+    share = R(0.5 / math.pi)
+    slope = R(0.25) + share * (angle + q12 / d * (R(1) / (d * d) + w1 + w2))
+    return R(0.25) * g + share * (first + second + third), slope
+
+
+@scalar
+def _bend(q, own, t):
+    # q (delta - sin(delta)) + own (1 - cos(delta)) for t = tan(delta / 2)
+    R = type(q)
+    return q * excess_of_sine(t) + own * R(2) * t * t / (R(1) + t * t)
+
+
+# --- sine and cosine: sides (q, exp(-b^2 q))
+
+
+@scalar
+def sin_pair(p, x, y, g):
+    """Return gap and slope of a sin(b u + c); ``p`` = (b^2, a^2 / 2, cos(2c))."""
+    R = type(g)
+    far = p[2] * math.exp(-p[0] * (x[0] + y[0] - g))
+    near = math.expm1(-p[0] * g)
+    low = max(x[1], y[1])
+    scales = low * math.expm1(-p[0] * abs(x[0] - y[0]))
+    gap = p[1] * (-near * (R(1) + far) - R(0.5) * p[2] * scales * scales)
+    return gap, p[1] * p[0] * (R(1) + near + far)
+
+
+# --- sign: sides (sqrt(q), 1 / sqrt(q) or zero, one or zero)
+
+
+@scalar
+def sign_pair(p, x, y, g):  # noqa: ARG001
+    """Return gap and slope of the sign."""
+    R = type(g)
+    apart = x[0] - y[0]
+    h = min(max((g - R(0.5) * apart * apart) * (x[1] * y[1]), R(0)), R(2))
+    theta, _ = angle_and_segment(h)
+    gap = theta * R(2 / math.pi) if x[0] * y[0] > R(0) else R(0.5) * (x[2] + y[2])
+    return gap, R(0)
+
+
+# --- by code
+
+
+@loop
+def prepare(code, p, q):
+    """Return the three prepared numbers of one input with variance ``q``."""
+    R = type(q)
+    if code in (RELU, SIGN):
+        root = math.sqrt(max(q, R(0)))
+        known = R(1) / root if root > R(0) else R(0)
+        return root, known, R(1) if root > R(0) else R(0)
+    if code in (ERF, GELU):
+        x = p[0] * q if code == ERF else q
+        root = math.sqrt(R(1) + x)
+        return x / (root + R(1)), R(1) / root, math.sqrt(R(1) + R(2) * x)
+    return q, math.exp(-p[0] * q), R(0)
+
+
+@loop
+def moment(code, p, q):
+    """Return the second moment of the activation under variance ``q``."""
+    R = type(q)
+    if code == RELU:
+        return p[2] * q
+    if code == ERF:
+        x = p[0] * q
+        return p[1] * R(2 / math.pi) * math.atan2(x, math.sqrt(R(1) + R(2) * x)) + p[2] * p[2]
+    if code == GELU:
+        root = math.sqrt(R(1) + R(2) * q)
+        inner = q * math.atan2(q, root) + R(2) * q * q / ((R(1) + q) * root)
+        return R(0.25) * q + inner * R(0.5 / math.pi)
+    if code == SIN:
+        return p[1] * (R(1) - p[2] * math.exp(-R(2) * p[0] * q))
+    return R(1) if q > R(0) else R(0)
+
+
+@loop
+def mean(code, p, q):
+    """Return the mean of the activation under variance ``q``."""
+    R = type(q)
+    if code == RELU:
+        return p[3] * math.sqrt(max(q, R(0)))
+    if code == ERF:
+        return p[2]
+    if code == GELU:
+        return q / math.sqrt(R(2 * math.pi) * (R(1) + q))
+    if code == SIN:
+        return p[3] * math.exp(-R(0.5) * p[0] * q)
+    return R(0)
+
+
+@scalar
+def pair(code, p, x, y, g):
+    """Return gap and slope from prepared numbers of both inputs and their gap."""
+    if code == RELU:
+        return relu_pair(p, x, y, g)
+    if code == ERF:
+        return erf_pair(p, x, y, g)
+    if code == GELU:
+        return gelu_pair(p, x, y, g)
+    if code == SIN:
+        return sin_pair(p, x, y, g)
+    return sign_pair(p, x, y, g)
