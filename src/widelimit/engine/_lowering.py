@@ -223,7 +223,7 @@ def _(layer: arch.LayerNorm, to: Builder) -> None:
     ndim = len(to.shape)
     layer.out_shape(to.shape)
     axes = tuple(sorted({axis % ndim for axis in layer.axes} - {ndim - 1}))
-    affine = to.number(layer.rate.factor, "rate") if layer.affine else 0.0
+    affine = 0.0 if layer.affine is None else to.number(layer.affine.parameterization.limit(1.0, 1.0, 1).bias, "share")
     to.emit(program.Norm(axes, to.number(layer.eps, "eps"), affine, to.means))
     # Behind statistics of each position by itself no mean is left; over space, positions keep what differs.
     to.means = to.means and bool(axes)
