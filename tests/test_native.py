@@ -316,16 +316,25 @@ def test_interruption_leaves_no_thread():
 
     before, started = threading.active_count(), []
 
-    def work(i):
+    def work(i, go):
         started.append(i)
-        time.sleep(0.02)
         if i == 1:
             raise KeyboardInterrupt
+        if i == 2:
+            # A long call: it looks whether anybody waits.
+            while not go.stopped():
+                time.sleep(0.001)
+        return i
 
+    done = []
     with pytest.raises(KeyboardInterrupt), threads.workers(2) as go:
-        go(work, [(i,) for i in range(50)])
+        go(work, [(i, go) for i in range(50)], done.append)
     assert threading.active_count() == before
+    assert done == [0]
     assert len(started) < 50
+    with threads.workers(3) as go:
+        go(lambda i: i**2, [(i,) for i in range(20)], done.append)
+    assert done[1:] == [i**2 for i in range(20)]
 
 
 INTERRUPTED = """
