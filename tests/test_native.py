@@ -19,6 +19,7 @@ from widelimit.arch._rates import frozen, with_learning_rate
 from widelimit.engine import Auto, Native, NoNativeForm, Reference, Wanted
 from widelimit.engine import _native_run as run
 from widelimit.engine import _threads as threads
+from widelimit.engine._on_disk import on_disk
 
 RNG = np.random.default_rng(0)
 BASE = RNG.standard_normal((20, 5))
@@ -335,6 +336,25 @@ def test_interruption_leaves_no_thread():
     with threads.workers(3) as go:
         go(lambda i: i**2, [(i,) for i in range(20)], done.append)
     assert done[1:] == [i**2 for i in range(20)]
+
+
+def test_compiled_code_without_a_place_on_disk(tmp_path):
+    """It is compiled in memory; the key on disk changes with any of the files it is made of."""
+    file, tried = tmp_path / "part.py", []
+
+    def build(stamp, cache):
+        tried.append((stamp, cache))
+        if cache:
+            raise RuntimeError("cannot cache function: no locator available")
+        return "built"
+
+    for text in ("one", "two"):
+        file.write_text(text)
+        assert on_disk(build, (__file__, str(file))) == "built"
+    (first, yes), (again, no), (second, _), _ = tried
+    assert (yes, no) == (True, False)
+    assert first == again != second
+    assert 0 not in (first, second)
 
 
 INTERRUPTED = """

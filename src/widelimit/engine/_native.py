@@ -18,7 +18,7 @@ from ._threads import thread_count
 
 
 class Native(AbstractEngine):
-    r"""Compiled CPU loops for networks on vectors: one GEMM, then all layers on a few rows while they are in the cache.
+    r"""Compiled CPU loops for networks on vectors: products of inputs, then all layers while these are in the cache.
 
     Of a symmetric kernel half is computed. In float32 the gap is carried (DESIGN.md), so that results are within 1e-5
     of float64, and both kernels come from one pass. Nothing is compiled per network; the loops are compiled once per
@@ -27,8 +27,8 @@ class Native(AbstractEngine):
     Parameters
     ----------
     threads
-        Number of threads; None for NUMBA_NUM_THREADS or OMP_NUM_THREADS, else the number of cores. The GEMM runs on
-        the threads of NumPy's BLAS, which reads OMP_NUM_THREADS when Python starts.
+        Number of threads; None for NUMBA_NUM_THREADS or OMP_NUM_THREADS, else the number of cores. Matrix products
+        run in them too: NumPy's BLAS is held to one thread for the time of an evaluation.
     """
 
     threads: int | None = eqx.field(static=True, default=None)
