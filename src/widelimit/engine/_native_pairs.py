@@ -9,19 +9,29 @@ from . import _native_plan as field
 from ._native_plan import Plan
 from ._native_planes import Side, Work, start_of
 from ._native_pool import run_stage, write_sums
-from ._native_self import fill_side
+from ._native_self import own_moments, pooled_moments
 from ._on_disk import on_disk
 from ._simd import WIDTH, part, pointer
 
 _FILES = tuple(module.__file__ for module in (_native_duals, _native_math, _native_plan, _native_planes, _native_pool, _native_self, _simd))
 
 MOMENTS, OWN, PAIRS, HALF, FINISH = range(5)
-"""What is asked for: moments of 16 inputs, also their pairs with themselves; pairs with others; `_half`, `_finish`."""
+"""What is asked for: moments of 16 inputs, also their pairs with themselves; pairs with others; sums of the first stage
+over half of all planes of 16 inputs with themselves, and what follows from them."""
 
 
 @part
 def _stage(plan: Any, s: int) -> Any:
     return pointer(plan.stages, s * field.STAGE_COLUMNS)
+
+
+@part
+def _needs_own(plan: Any, s: int) -> bool:
+    # Whether this stage or a later one ends in a pooling that needs gaps within each input.
+    for later in range(s, plan.count):
+        if _stage(plan, later)[field.OWN]:
+            return True
+    return False
 
 
 @part
@@ -37,22 +47,6 @@ def _read(plan: Any, work: Work, sides: tuple[Side, Side], out: Any) -> None:
 
 
 @part
-def _pairs(plan: Any, work: Work, sides: tuple[Side, Side], first: int, out: Any) -> None:
-    # All stages from one on.
-    for s in range(first, plan.count):
-        run_stage(plan, _stage(plan, s), work, sides, False)
-    _read(plan, work, sides, out)
-
-
-@part
-def _half(plan: Any, work: Work, sides: tuple[Side, Side], sums: Any) -> None:
-    # The sums of the first stage over half of all planes.
-    run_stage(plan, _stage(plan, 0), work, sides, True)
-    for k in range(4 * WIDTH):
-        sums[k] = work.sums[k]
-
-
-@part
 def _finish(plan: Any, work: Work, sums: Any, i: int) -> None:
     # The other half of all planes are those of the exchanged pairs; the plane of offset zero stands apart.
     for j in range(WIDTH):
@@ -63,7 +57,7 @@ def _finish(plan: Any, work: Work, sums: Any, i: int) -> None:
 
 
 def _entry(stamp: int, cache: bool) -> Any:
-    @njit(nogil=True, cache=cache)
+    @njit(nogil=True, cache=cache, error_model="numpy")
     def run(what: int, given: Any, memory: Any, partners: Any, inputs: Any) -> None:
         """Fill the moments of 16 partners, or NNGP and NTK of inputs with them.
 
@@ -78,30 +72,35 @@ def _entry(stamp: int, cache: bool) -> Any:
         inputs
             Values and moments of the inputs, one row each; results (n, 32); sums over planes (n, 64).
         """
+        if stamp == 0:
+            return
         plan = Plan(
             pointer(given.ops, 0), pointer(given.numbers, 0), pointer(given.stages, 0), pointer(given.offsets, 0),
             pointer(given.places, 0), pointer(given.weights, 0), pointer(given.arc, 0), pointer(given.segment, 0),
-            given.tiny, given.count, given.pitch, given.margin, given.slot, given.half, given.rows, given.planes, given.pooled,
-            given.table,
+            given.tiny, given.count, given.pitch, given.margin, given.slot, given.half, given.rows, given.planes,
+            given.pooled, given.table,
         )  # fmt: skip
         work = Work(pointer(memory.planes, 0), pointer(memory.pooled, 0), pointer(memory.sums, 0))
         y = Side(pointer(partners[0], 0), pointer(partners[1], 0), 1)
         values, moments, out, sums = inputs
-        if stamp == 0:
-            return
-        if what in (MOMENTS, OWN):
-            fill_side(plan, work, y, what == OWN)
-            if what == OWN:
-                _read(plan, work, (y, y), pointer(out, 0))
-            return
-        for i in range(values.shape[0]):
-            x = Side(pointer(values, i * values.shape[1]), pointer(moments, i * moments.shape[1]), 0)
-            if what == HALF:
-                _half(plan, work, (x, y), pointer(sums, i * sums.shape[1]))
-                continue
+        alone = what in (MOMENTS, OWN)
+        for i in range(1 if alone else values.shape[0]):
+            x = y if alone else Side(pointer(values, i * values.shape[1]), pointer(moments, i * moments.shape[1]), 0)
             if what == FINISH:
                 _finish(plan, work, pointer(sums, 0), i)
-            _pairs(plan, work, (x, y), int(what == FINISH), pointer(out, i * out.shape[1]))
+            for s in range(what == FINISH, 1 if what == HALF else plan.count):
+                stage = _stage(plan, s)
+                if alone:
+                    own_moments(plan, stage, y, work.sums)
+                if what != MOMENTS or _needs_own(plan, s):
+                    run_stage(plan, stage, work, (x, y), what == HALF)
+                if alone and stage[field.END] != field.OUTPUT:
+                    pooled_moments(plan, stage, work, y, work.sums)
+            if what == HALF:
+                for k in range(4 * WIDTH):
+                    sums[i, k] = work.sums[k]
+            elif what != MOMENTS:
+                _read(plan, work, (x, y), pointer(out, i * out.shape[1]))
 
     return run
 

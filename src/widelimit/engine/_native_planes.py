@@ -12,7 +12,7 @@ from . import _native_plan as field
 from ._native_arc import ARC_DOUBLE, ARC_SINGLE, SEGMENT_DOUBLE, SEGMENT_SINGLE
 from ._native_duals import RELU
 from ._native_plan import ADD, GATHER, INPUT, NOTHING
-from ._simd import WIDTH, greater, inline, inverse, inverse_root, lesser, load, part, pointer, polynomial, spread, store
+from ._simd import WIDTH, greater, inline, inverse, lesser, load, part, pointer, polynomial, root, spread, store
 from ._simd import where_positive, with_sign, zeros
 
 SRC, DST, CODE, KIND, TORUS, CHANNELS = field.SRC, field.DST, field.CODE, field.KIND, field.TORUS, field.CHANNELS
@@ -208,15 +208,19 @@ def linear(plan: Any, op: Any, work: Work, sides: tuple[Side, Side], offset: tup
             row, half = plan.rows, plan.pitch
         # Around a torus partners come back to the first column somewhere.
         turn = min(max(w.nx - w.dx - w.left, 0), w.columns)
-        if op[KIND] == NOTHING:
-            _row_plain(plan, op, work, sides, (w, r, row, half, 0, turn))
-            _row_plain(plan, op, work, sides, (w, r, row, half, turn, w.columns))
-        elif op[KIND] == RELU:
-            _row_relu(plan, op, work, sides, (w, r, row, half, 0, turn))
-            _row_relu(plan, op, work, sides, (w, r, row, half, turn, w.columns))
-        else:
-            _row_dual(plan, op, work, sides, (w, r, row, half, 0, turn))
-            _row_dual(plan, op, work, sides, (w, r, row, half, turn, w.columns))
+        _row(plan, op, work, sides, (w, r, row, half, 0, turn))
+        if turn < w.columns:
+            _row(plan, op, work, sides, (w, r, row, half, turn, w.columns))
+
+
+@inline
+def _row(plan: Any, op: Any, work: Work, sides: tuple[Side, Side], at: Any) -> None:
+    if op[KIND] == NOTHING:
+        _row_plain(plan, op, work, sides, at)
+    elif op[KIND] == RELU:
+        _row_relu(plan, op, work, sides, at)
+    else:
+        _row_dual(plan, op, work, sides, at)
 
 
 @part
@@ -264,9 +268,9 @@ def _relu(plan: Any, numbers: Any, state: Any, s1: Any, s2: Any) -> Any:
     h = where_positive(size, u * inverse(size), 1.0)
     cosine = 1.0 - h
     m = greater(lesser(h, 2.0 - h), plan.tiny)
-    root = m * inverse_root(m)
-    slope = with_sign(0.25 - root * _arc(m, plan.arc), cosine)
-    bend = m * root * _segment(m, plan.segment) + greater(0.0 - cosine, 0.0) * 0.5
+    length = root(m)
+    slope = with_sign(0.25 - length * _arc(m, plan.arc), cosine)
+    bend = m * length * _segment(m, plan.segment) + greater(0.0 - cosine, 0.0) * 0.5
     t = t * tangent + ((size - u) * share + bias)
     return g * both - size * even * bend, t * (slope * even + odd)
 
@@ -368,18 +372,3 @@ def add(plan: Any, op: Any, work: Work, offset: tuple[int, int]) -> None:
             for half in (0, plan.half):
                 both = load(work.planes, one + c + half) + load(work.planes, other + c + half)
                 store(work.planes, out + c + half, both)
-
-
-@part
-def run_plane(plan: Any, stage: Any, work: Work, sides: tuple[Side, Side], offset: tuple[int, int]) -> None:
-    """Carry one plane through all operations of a stage."""
-    for k in range(stage[field.FIRST], stage[field.LAST]):
-        op = pointer(plan.ops, k * COLUMNS)
-        if op[CODE] == INPUT:
-            fill_input(plan, op, work, sides, offset)
-        elif op[CODE] == GATHER:
-            fill_pooled(plan, op, work, sides, offset)
-        elif op[CODE] == ADD:
-            add(plan, op, work, offset)
-        else:
-            linear(plan, op, work, sides, offset)

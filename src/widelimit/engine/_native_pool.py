@@ -3,8 +3,8 @@
 from typing import Any
 
 from . import _native_plan as field
-from ._native_planes import Side, View, Work, run_plane, start_of, view
-from ._simd import WIDTH, inline, load, part, store, zeros
+from ._native_planes import Side, View, Work, add, fill_input, fill_pooled, linear, start_of, view
+from ._simd import WIDTH, inline, load, part, pointer, store, zeros
 
 DST, SPACE, STEP, TORUS = field.DST, field.SPACE, field.STEP, field.TORUS
 WINDOW, STRIDE, PAD, PLACES = field.WINDOW, field.STRIDE, field.PAD, field.PLACES
@@ -95,7 +95,16 @@ def run_stage(plan: Any, stage: Any, work: Work, sides: tuple[Side, Side], half:
             offset = (plan.offsets[a], plan.offsets[b])
             if half and (offset[0] < 0 or (offset[0] == 0 and offset[1] < 0)):
                 continue
-            run_plane(plan, stage, work, sides, offset)
+            for k in range(stage[field.FIRST], stage[field.LAST]):
+                op = pointer(plan.ops, k * field.COLUMNS)
+                if op[field.CODE] == field.INPUT:
+                    fill_input(plan, op, work, sides, offset)
+                elif op[field.CODE] == field.GATHER:
+                    fill_pooled(plan, op, work, sides, offset)
+                elif op[field.CODE] == field.ADD:
+                    add(plan, op, work, offset)
+                else:
+                    linear(plan, op, work, sides, offset)
             v = view(stage, SPACE, STEP, offset)
             if stage[field.END] == field.WINDOWS:
                 _sum_windows(plan, stage, work, v)

@@ -6,7 +6,6 @@ from typing import Any
 from . import _native_plan as field
 from ._native_duals import RELU, moment, prepare
 from ._native_planes import Side, Work
-from ._native_pool import run_stage
 from ._simd import WIDTH, part, pointer
 
 SPACE, PLACES, WINDOW, STRIDE = field.SPACE, field.PLACES, field.WINDOW, field.STRIDE
@@ -81,8 +80,11 @@ def _of_sum(op: Any, side: Side) -> None:
 
 
 @part
-def _of_pooled(plan: Any, stage: Any, work: Work, side: Side, total: Any) -> None:
-    # Own gaps, means of moments and moments behind the pooling at the end of a stage.
+def pooled_moments(plan: Any, stage: Any, work: Work, side: Side, total: Any) -> None:
+    """Write own gaps, means of moments, and moments behind the pooling at the end of a stage.
+
+    Own gaps are sums over the planes of each input with itself, where an activation follows that needs them.
+    """
     op = pointer(plan.ops, stage[field.LAST] * field.COLUMNS)
     ny, nx = op[SPACE], op[SPACE + 1]
     places = ny * nx
@@ -107,7 +109,8 @@ def _of_pooled(plan: Any, stage: Any, work: Work, side: Side, total: Any) -> Non
 
 
 @part
-def _of_stage(plan: Any, stage: Any, side: Side, total: Any) -> None:
+def own_moments(plan: Any, stage: Any, side: Side, total: Any) -> None:
+    """Write the second moments of 16 inputs in all layers of a stage; ``total`` is memory for 16 numbers."""
     for k in range(stage[field.FIRST], stage[field.LAST]):
         op = pointer(plan.ops, k * field.COLUMNS)
         if op[field.CODE] == field.INPUT:
@@ -116,23 +119,3 @@ def _of_stage(plan: Any, stage: Any, side: Side, total: Any) -> None:
             _of_sum(op, side)
         elif op[field.CODE] == field.LINEAR:
             _of_linear(plan, op, side, total)
-
-
-@part
-def fill_side(plan: Any, work: Work, side: Side, whole: bool) -> None:
-    """Write the moments of 16 inputs in all layers.
-
-    Poolings with an activation behind them need gaps within each input, for which its own planes are carried through
-    the stages in front; ``whole`` asks for all stages, so that the last one holds the pairs of each input with itself.
-    """
-    last = -1
-    for s in range(plan.count):
-        if whole or pointer(plan.stages, s * field.STAGE_COLUMNS)[field.OWN]:
-            last = s
-    for s in range(plan.count):
-        stage = pointer(plan.stages, s * field.STAGE_COLUMNS)
-        _of_stage(plan, stage, side, work.sums)
-        if s <= last:
-            run_stage(plan, stage, work, (side, side), False)
-        if stage[field.END] != field.OUTPUT:
-            _of_pooled(plan, stage, work, side, work.sums)

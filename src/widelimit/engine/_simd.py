@@ -94,12 +94,6 @@ def _llvm(name: str) -> Callable:
     return emit
 
 
-def _inverse_root(builder: Any, a: Any) -> Any:
-    root = _llvm("sqrt")(builder, a)
-    root.fastmath.update(_ROUGHLY)
-    return builder.fdiv(_filled(a.type, 1), root, flags=_ROUGHLY)
-
-
 _add = _function(lambda builder, a, b: builder.fadd(a, b, flags=_FLAGS), 2)
 _sub = _function(lambda builder, a, b: builder.fsub(a, b, flags=_FLAGS), 2)
 _mul = _function(lambda builder, a, b: builder.fmul(a, b, flags=_FLAGS), 2)
@@ -111,7 +105,6 @@ where_positive = _function(lambda b, c, x, y: b.select(b.fcmp_ordered(">", c, _f
 absolute = _function(_llvm("fabs"), 1)
 with_sign = _function(_llvm("copysign"), 2)
 root = _function(_llvm("sqrt"), 1)
-inverse_root = _function(_inverse_root, 1)
 inverse = _function(lambda builder, a: builder.fdiv(_filled(a.type, 1), a, flags=_ROUGHLY), 1)
 
 
