@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from . import _machine, _peer, _table, empirical, krylov, lab
+from . import _machine, _peer, _table, empirical, kernels, krylov, lab
 
 app = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False, help=__doc__)
 Out = Annotated[pathlib.Path | None, typer.Option(help="Append the records to this file, one JSON object a line.")]
@@ -53,6 +53,37 @@ def empirical_command(
         _emit(records, out, json)
         if not json:
             empirical.report(records)
+
+
+@app.command(name="kernels")
+def kernels_command(
+    peer: Annotated[bool, typer.Option("--peer", help="Compare with neural-tangents.")] = False,
+    peer_env: Annotated[pathlib.Path, typer.Option(help="Folder of its environment, made if absent.")] = _peer.DEFAULT,
+    peer_python: Annotated[str, typer.Option(help="Python 3.9 to 3.12, to make it with.")] = sys.executable,
+    case: Annotated[list[str] | None, typer.Option(help="Only these cases.")] = None,
+    rounds: Annotated[int, typer.Option(min=1, help="Interleaved rounds.")] = 5,
+    memory: Annotated[bool, typer.Option(help="Measure peak memory too.")] = True,
+    cores: Cores = None,
+    out: Out = None,
+    json: Json = False,
+) -> None:
+    """Time kernels of infinite networks: ours, and the peer's on the same inputs in turn."""
+    _confine(cores)
+    try:
+        cases = kernels.selected(case)
+        peer_side = _peer.build(peer_env, peer_python) if peer else None
+    except ValueError as error:
+        typer.echo(f"benchmarks: {error}", err=True)
+        raise typer.Exit(2) from None
+    machine = {"benchmark": "machine", "kind": "machine", **_machine.measure(), **kernels.dual_rates()}
+    _emit([machine], out, json)
+    if not json:
+        print(_machine.sentence(machine))
+        print(", ".join(f"{machine[f'duals_{k}'] / 1e9:.2f} G{k}/s" for k in ("relu", "erf")))
+    for records in kernels.run(peer_side, machine, cases, rounds, memory):
+        _emit(records, out, json)
+        if not json:
+            kernels.report(records)
 
 
 @app.command(name="krylov")

@@ -59,7 +59,10 @@ def test_graphs_attention_and_several_inputs():
 
 def test_the_table_reads():
     text = str(arch.describe(CNN, (4, 4, 3)))
-    assert len({len(line) for line in text.splitlines()}) <= 2
+    *lines, note = text.splitlines()
+    assert len({len(line) for line in lines}) <= 2
+    assert note.startswith("engine: Reference, as the network has a signal over space")
+    assert "engine: Native, as every layer has a native form" in str(arch.describe(wl.serial(*body(1.0)), (3,)))
     for words in ("Conv(16)", "Residual (sum)", "GlobalAvgPool", "total", "full", "448"):
         assert words in text
 

@@ -24,6 +24,9 @@ from ._sample import Sample
 from ._space import Space
 from ._tokens import input_signal
 
+NOTES: list[Callable[[AbstractLayer, Any], str]] = []
+"""What parts of the house above this one say of a network and the shape of an example: one sentence or more each."""
+
 HEADINGS: tuple[str, ...] = ("layer", "", "output", "parameters", "space", "moments", "flops", "bytes")
 
 
@@ -71,9 +74,12 @@ class Description:
     ----------
     rows
         One `Row` per layer, in the order in which data pass them.
+    notes
+        Which engine runs, and why, with an estimate of what a large kernel takes.
     """
 
     rows: tuple[Row, ...]
+    notes: tuple[str, ...] = ()
 
     @property
     def parameters(self) -> int:
@@ -107,7 +113,7 @@ class Description:
             ]
             for line in lines
         ]
-        return "\n".join("  ".join(line).rstrip() for line in aligned)
+        return "\n".join([*("  ".join(line).rstrip() for line in aligned), *self.notes])
 
 
 def describe(net: AbstractLayer, shape: Any, width: int | None = None) -> Description:
@@ -130,10 +136,15 @@ def describe(net: AbstractLayer, shape: Any, width: int | None = None) -> Descri
     _check.instance(net, AbstractLayer, "net", "serial(Dense(64), Relu(), Dense(1))")
     if width is not None:
         net = net.at_width(width)
+    return Description(layer_rows(net, shape), tuple(note(net, shape) for note in NOTES))
+
+
+def layer_rows(net: AbstractLayer, shape: Any) -> tuple[Row, ...]:
+    """Return the rows of a description, one per layer."""
     net.out_shape(shape)
     pair = _input(net, shape, net.spatial_needed(Space.DIAGONAL))
     rows, _, _ = _walk(net, "", (shape, pair), Space.DIAGONAL)
-    return Description(tuple(rows))
+    return tuple(rows)
 
 
 Place = tuple[Any, Any]

@@ -15,7 +15,7 @@ from .. import _check
 from .._precision import evaluate, result_dtype
 from .._typing import Array, Key, Scalar
 from ..arch import AbstractLayer, Gaussianity, check_kernel_limit, check_start, input_signal
-from ..engine import AbstractEngine, Block, Reference
+from ..engine import AbstractEngine, Auto, Block
 from ..gram import Dense
 from ._loss import AbstractSquaredLoss, SumOfSquares
 from ._method import AbstractFlowMethod, Spectral
@@ -157,7 +157,7 @@ def infinite_ensemble(
     trained: AbstractTrained = AllLayers(),
     noise: Scalar = 0.0,
     method: AbstractFlowMethod = Spectral(),
-    engine: AbstractEngine = Reference(),
+    engine: AbstractEngine = Auto(),
 ) -> EnsembleFlow:
     r"""Return the training of the ensemble of infinitely wide networks in closed form.
 
@@ -244,7 +244,7 @@ def nngp_posterior(
     *,
     noise: Scalar = 0.0,
     method: AbstractFlowMethod = Spectral(),
-    engine: AbstractEngine = Reference(),
+    engine: AbstractEngine = Auto(),
 ) -> EnsembleFlow:
     r"""Return the Bayesian posterior of the infinitely wide network, and its training towards it.
 

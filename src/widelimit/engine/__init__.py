@@ -1,8 +1,13 @@
 """Engines: how the limit of an architecture is evaluated on data."""
 
+from ._auto import Auto as Auto
+from ._auto import Selection as Selection
 from ._base import AbstractEngine as AbstractEngine
 from ._base import Block as Block
+from ._base import Wanted as Wanted
+from ._lowering import NoNativeForm as NoNativeForm
 from ._moments import advance as advance
 from ._moments import moments as moments
 from ._moments import start as start
+from ._native import Native as Native
 from ._reference import Reference as Reference

@@ -4,12 +4,14 @@ from typing import Any
 
 import equinox as eqx
 import jax
+import jax.numpy as jnp
 import numpy as np
 
 from .. import _check
 from .._typing import PyTree, Tracer
 from ..arch import AbstractLayer, Sample, as_samples
 from ._base import AbstractEngine, Block, Wanted
+from ._cost import Size, native_cost
 from ._lowering import NoNativeForm, lowered
 from ._program import Program
 from ._threads import thread_count
@@ -46,16 +48,17 @@ class Native(AbstractEngine):
         ValueError
             If an input is not finite.
         """
-        # Numba is imported when it is needed: it takes longer than all the rest.
-        from ._native_run import Job, kernels
+        from ._native_run import Task
 
-        x, y = vectors(x1), vectors(x2)
+        x, y = values_of(x1), values_of(x2)
         program, threads = lowered(net, x.shape[1:]), self.threads or thread_count()
-        if x.dtype != y.dtype:
-            x, y = (a.astype(np.promote_types(x.dtype, y.dtype)) for a in (x, y))
-        code = code_of(program)
-        x, y = x.reshape(len(x), -1), y.reshape(len(y), -1)
-        return kernels(Job(code, x, y, wanted, x2 is x1, threads, 0.0))
+        form = form_of(program)
+        kind, symmetric = np.promote_types(x.dtype, y.dtype), x2 is x1
+        price = native_cost(program, Size(len(x), len(y), kind, symmetric), threads)
+        x = x.astype(kind, copy=False)
+        return form.block(
+            x, x if symmetric else y.astype(kind, copy=False), Task(wanted, symmetric, threads, price.seconds)
+        )
 
     def diagonal(self, net: AbstractLayer, x: PyTree) -> Block:
         """Return NNGP and NTK of each input with itself, each of shape (n,).
@@ -67,20 +70,25 @@ class Native(AbstractEngine):
         ValueError
             If an input is not finite.
         """
-        from ._native_run import diagonals
-
-        values = vectors(x)
-        return diagonals(code_of(lowered(net, values.shape[1:])), values.reshape(len(values), -1))
+        values = values_of(x)
+        return form_of(lowered(net, values.shape[1:])).diagonal(values)
 
 
-def code_of(program: Program) -> Any:
-    """Return the code of a program for the compiled loops."""
-    from ._native_code import encoded
+def form_of(program: Program) -> Any:
+    """Return a program in a form that has compiled loops, with methods `block` and `diagonal`.
 
-    return encoded(program)
+    Raises
+    ------
+    NoNativeForm
+        If there is none; the message says why.
+    """
+    # Numba is imported when it is needed: it takes longer than all the rest.
+    from ._native_run import Vectors
+
+    return Vectors(program)
 
 
-def vectors(x: PyTree) -> np.ndarray:
+def values_of(x: PyTree) -> np.ndarray:
     r"""Return a batch as an array (n, \*shape) of float32 or float64, refusing what the native engine does not read.
 
     Raises
@@ -91,8 +99,8 @@ def vectors(x: PyTree) -> np.ndarray:
     sample = as_samples(x)
     if not isinstance(sample, Sample):
         raise NoNativeForm("the network has several inputs")
-    if any(isinstance(leaf, Tracer) for leaf in jax.tree.leaves(sample)):
-        raise NoNativeForm("the inputs are traced by JAX (under grad, jit or vmap), and compiled loops need numbers")
+    if any(isinstance(leaf, Tracer) for leaf in (*jax.tree.leaves(sample), jnp.zeros(()))):
+        raise NoNativeForm("JAX is tracing (grad, jit or vmap), and compiled loops need numbers")
     if sample.mask is not None or sample.graph is not None:
         raise NoNativeForm("the inputs have a mask or a graph")
     values: Any = sample.values

@@ -12,11 +12,11 @@ from numba import njit
 from . import _native_duals as duals
 from ._native_code import ADD, DUAL, LINEAR, LOAD, NORM, SAVE, SCALE
 from ._native_duals import ERF, GELU, RELU, SIN
-from ._native_math import FLAGS
 from ._native_math import __file__ as _math_file
+from ._native_math import loop
 from ._on_disk import on_disk
 
-BLOCK = 512
+BLOCK = 1024
 """Partners in a block: gaps and kernels of it are a few kilobytes."""
 
 SMALL = 1 / 32
@@ -26,7 +26,7 @@ SMALL = 1 / 32
 # --- what is known of one input
 
 
-@njit(nogil=True)
+@loop
 def _sides(table, numbers, q, m, out):
     """Fill ``out`` (rows, n) from the variances and means (n,) of inputs, which are overwritten."""
     n = q.shape[0]
@@ -73,7 +73,7 @@ def _sides(table, numbers, q, m, out):
 
 
 def _row_of(pair):
-    @njit(fastmath=set(FLAGS), nogil=True)
+    @loop
     def row(p, x, y, gap, ntk):
         a, b, c = y
         for j in range(gap.shape[0]):
@@ -88,7 +88,7 @@ _relu_row, _erf_row, _gelu_row = _row_of(duals.relu_pair), _row_of(duals.erf_pai
 _sin_row, _sign_row = _row_of(duals.sin_pair), _row_of(duals.sign_pair)
 
 
-@njit(fastmath=set(FLAGS), nogil=True)
+@loop
 def _dual(code, p, x, y, gap, ntk):
     if code == RELU:
         _relu_row(p, x, y, gap, ntk)
@@ -102,7 +102,7 @@ def _dual(code, p, x, y, gap, ntk):
         _sign_row(p, x, y, gap, ntk)
 
 
-@njit(fastmath=set(FLAGS), nogil=True)
+@loop
 def _linear(p, q, others, gap, ntk):
     R = type(q)
     gain, _, weight, bias, tangent = p
@@ -112,7 +112,7 @@ def _linear(p, q, others, gap, ntk):
         gap[j] *= gain
 
 
-@njit(fastmath=set(FLAGS), nogil=True)
+@loop
 def _norm(p, x, y, gap, ntk):
     # The rule of `arch.LayerNorm`: x and y are mean, standard deviation, and the inverse of what divides.
     R = type(x[0])
@@ -127,7 +127,7 @@ def _norm(p, x, y, gap, ntk):
         gap[j] = g
 
 
-@njit(nogil=True)
+@loop
 def _run(code, one, others, kept, state):
     """Pass gaps and kernels through the program: ``one`` = (sides, i), ``others`` = (sides, low, high)."""
     table, numbers, _ = code
@@ -165,16 +165,16 @@ def _run(code, one, others, kept, state):
                 _dual(op - DUAL, p, x, y, gap, ntk)
 
 
-@njit(fastmath=set(FLAGS), nogil=True)
+@loop
 def _gaps(x, y, one, others, gap):
     # From half squares and products of centred inputs, per channel; where they are small, from differences.
     R = type(one)
     others, products = others
-    few = 0
+    few = np.int32(0)
     for j in range(gap.shape[0]):
         g = one + others[j] - products[j]
         gap[j] = g
-        few += g < R(SMALL) * (one + others[j])
+        few += np.int32(1) if g < R(SMALL) * (one + others[j]) else np.int32(0)
     if few:
         scale = R(0.5) / R(x.shape[0])
         for j in range(gap.shape[0]):
@@ -194,7 +194,7 @@ def _square(x, y):
 # --- a panel of rows
 
 
-@njit(nogil=True)
+@loop
 def _sweep(code, one, others, out, tile):
     """Compute rows of a panel of the kernels in place of the products of its inputs.
 
@@ -229,7 +229,8 @@ def _sweep(code, one, others, out, tile):
             t[:] = R(0)
             _run(code, (sides, i), (other_sides, low, high), kept, (g, t))
             if ntk.size:
-                ntk[row + i, column + low : column + high] = t
+                for j in range(t.shape[0]):
+                    ntk[row + i, column + low + j] = t[j]
             if nngp.size:
                 covariance = nngp[row + i, column + low : column + high]
                 for j in range(g.shape[0]):
@@ -242,7 +243,7 @@ def _sweep(code, one, others, out, tile):
                 _mirror(nngp, corner)
 
 
-@njit(nogil=True)
+@loop
 def _mirror(a, corner):
     first, last, low, high = corner
     for j in range(low, high):
@@ -250,7 +251,7 @@ def _mirror(a, corner):
             a[j, i] = a[i, j]
 
 
-@njit(nogil=True)
+@loop
 def _diagonal(code, sides, out):
     """Compute the kernels of each input with itself, from its sides; ``out`` = (nngp, ntk), both of shape (n,)."""
     _, numbers, slots = code

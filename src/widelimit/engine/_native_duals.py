@@ -19,11 +19,9 @@ import math
 from collections.abc import Callable
 from typing import Any
 
-from numba import njit
-
 from .. import dual
 from ..dual import AbstractDual
-from ._native_math import FLAGS, angle_and_segment, arctan2, excess_of_sine, scalar
+from ._native_math import angle_and_segment, arctan2, excess_of_sine, loop, scalar
 
 RELU, ERF, GELU, SIN, SIGN = range(5)
 
@@ -160,7 +158,7 @@ def sign_pair(p, x, y, g):  # noqa: ARG001
 # --- by code
 
 
-@njit(fastmath=set(FLAGS))
+@loop
 def prepare(code, p, q):
     """Return the three prepared numbers of one input with variance ``q``."""
     R = type(q)
@@ -175,7 +173,7 @@ def prepare(code, p, q):
     return q, math.exp(-p[0] * q), R(0)
 
 
-@njit(fastmath=set(FLAGS))
+@loop
 def moment(code, p, q):
     """Return the second moment of the activation under variance ``q``."""
     R = type(q)
@@ -193,7 +191,7 @@ def moment(code, p, q):
     return R(1) if q > R(0) else R(0)
 
 
-@njit(fastmath=set(FLAGS))
+@loop
 def mean(code, p, q):
     """Return the mean of the activation under variance ``q``."""
     R = type(q)

@@ -17,8 +17,14 @@ from numpy.polynomial import Chebyshev, Polynomial, polynomial
 FLAGS = frozenset({"contract", "nsz"})
 """Multiply-adds may be fused, and zeros have no sign; NaN and infinity keep their meaning."""
 
-scalar = njit(forceinline=True, fastmath=set(FLAGS))
+scalar = njit(forceinline=True, fastmath=set(FLAGS), error_model="numpy")
 """Compile a function of numbers as a part of the loop that calls it."""
+
+PART: Any = {"forceinline": True, "fastmath": set(FLAGS), "error_model": "numpy"}
+"""The same for functions that are chosen by type."""
+
+loop = njit(nogil=True, fastmath=set(FLAGS), error_model="numpy")
+"""Compile a loop. Division by zero gives infinity: a check in the loop would keep it from running in lanes."""
 
 
 def _fitted(fn: Callable, degree: int) -> tuple[float, ...]:
@@ -85,7 +91,7 @@ def _polynomials(m) -> Any:
     raise NotImplementedError
 
 
-@overload(_polynomials, jit_options={"forceinline": True, "fastmath": set(FLAGS)})
+@overload(_polynomials, jit_options=PART)
 def _(m):
     if m == types.float32:
         return lambda m: (_poly7(ANGLE_SINGLE, m), _poly7(SEGMENT_SINGLE, m))
@@ -97,7 +103,7 @@ def _arctangent_polynomial(y) -> Any:
     raise NotImplementedError
 
 
-@overload(_arctangent_polynomial, jit_options={"forceinline": True, "fastmath": set(FLAGS)})
+@overload(_arctangent_polynomial, jit_options=PART)
 def _(y):
     if y == types.float32:
         return lambda y: _poly9(ARCTANGENT_SINGLE, y)
@@ -109,7 +115,7 @@ def _excess_polynomial(y) -> Any:
     raise NotImplementedError
 
 
-@overload(_excess_polynomial, jit_options={"forceinline": True, "fastmath": set(FLAGS)})
+@overload(_excess_polynomial, jit_options=PART)
 def _(y):
     if y == types.float32:
         return lambda y: _poly9(EXCESS_SINGLE, y)

@@ -7,7 +7,7 @@ import jax.numpy as jnp
 
 from .._typing import PyTree
 from ..arch import AbstractLayer, Pair, Space, as_samples
-from ._base import AbstractEngine, Block
+from ._base import AbstractEngine, Block, Wanted
 from ._moments import start
 
 
@@ -17,8 +17,8 @@ class Reference(AbstractEngine):
     The self-moments ``xx`` and ``yy`` are not batched over the other input, so they are computed once per input.
     """
 
-    def block(self, net: AbstractLayer, x1: PyTree, x2: PyTree) -> Block:
-        """Return NNGP and NTK, each of shape (n1, n2)."""
+    def block(self, net: AbstractLayer, x1: PyTree, x2: PyTree, *, wanted: Wanted = Wanted()) -> Block:  # noqa: ARG002
+        """Return NNGP and NTK, each of shape (n1, n2); both come out, whichever is wanted."""
         net, x1, x2 = jax.tree.map(jnp.asarray, net), as_samples(x1), as_samples(x2)
         space = net.spatial_needed(Space.DIAGONAL)
 

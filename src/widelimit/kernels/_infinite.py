@@ -17,7 +17,7 @@ from ..arch import (
     input_signal,
     is_sample,
 )
-from ..engine import AbstractEngine, Reference, start
+from ..engine import AbstractEngine, Auto, Wanted, start
 from ._base import AbstractKernel
 
 
@@ -33,7 +33,7 @@ class NNGP(AbstractKernel):
     net
         The architecture.
     engine
-        How it is evaluated.
+        How it is evaluated: `Auto` takes compiled loops where the architecture has a native form, and says so.
 
     Raises
     ------
@@ -43,7 +43,7 @@ class NNGP(AbstractKernel):
     """
 
     net: AbstractLayer
-    engine: AbstractEngine = Reference()
+    engine: AbstractEngine = Auto()
 
     def __check_init__(self) -> None:
         """Check that the architecture has a limit on data."""
@@ -54,7 +54,8 @@ class NNGP(AbstractKernel):
         """Return the kernel of two batches, (n1, n2)."""
         x1 = _read(self.net, x1, "x1")
         x2 = x1 if x2 is None else _read(self.net, x2, "x2")
-        return _finite(self.net, self.engine.block(self.net, x1, x2).nngp, x1, x2)
+        found = self.engine.block(self.net, x1, x2, wanted=Wanted(ntk=False))
+        return _finite(self.net, found.nngp, x1, x2)
 
     def diagonal(self, x: Array) -> Array:
         """Return the kernel of each input with itself, (n,)."""
@@ -75,7 +76,7 @@ class NTK(AbstractKernel):
     net
         The architecture.
     engine
-        How it is evaluated.
+        How it is evaluated: `Auto` takes compiled loops where the architecture has a native form, and says so.
 
     Raises
     ------
@@ -85,7 +86,7 @@ class NTK(AbstractKernel):
     """
 
     net: AbstractLayer
-    engine: AbstractEngine = Reference()
+    engine: AbstractEngine = Auto()
 
     def __check_init__(self) -> None:
         """Check that the architecture has a limit on data, and that it is a kernel machine."""
@@ -96,7 +97,8 @@ class NTK(AbstractKernel):
         """Return the kernel of two batches, (n1, n2)."""
         x1 = _read(self.net, x1, "x1")
         x2 = x1 if x2 is None else _read(self.net, x2, "x2")
-        return _finite(self.net, self.engine.block(self.net, x1, x2).ntk, x1, x2)
+        found = self.engine.block(self.net, x1, x2, wanted=Wanted(nngp=False))
+        return _finite(self.net, found.ntk, x1, x2)
 
     def diagonal(self, x: Array) -> Array:
         """Return the kernel of each input with itself, (n,)."""
@@ -119,7 +121,8 @@ def _floating(x: Array) -> Array:
 
 def _finite(net: AbstractLayer, kernel: Array, x1: PyTree, x2: PyTree) -> Array:
     """Return a kernel, refusing a concrete one of finite inputs that is not finite: some layer overflows."""
-    if isinstance(kernel, Tracer) or bool(jnp.isfinite(kernel).all()):
+    # The sum of what is finite may overflow, so that it is the entries that decide.
+    if isinstance(kernel, Tracer) or bool(jnp.isfinite(jnp.sum(kernel))) or bool(jnp.isfinite(kernel).all()):
         return kernel
     where = np.argwhere(~np.isfinite(np.asarray(kernel)))[0]
     x, y = (jax.tree.map(lambda a, i=i: jnp.asarray(a)[i], many) for many, i in ((x1, where[0]), (x2, where[-1])))

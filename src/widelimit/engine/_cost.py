@@ -1,0 +1,83 @@
+"""What an evaluation will take, in seconds and bytes, told beforehand: within a factor of about three."""
+
+import math
+from typing import NamedTuple
+
+import numpy as np
+
+from .. import dual
+from ..arch import AbstractLayer
+from ..arch._describe import layer_rows
+from . import _program as program
+from ._program import Program
+
+NANOSECONDS = {
+    program.Linear: 0.3,
+    program.Norm: 1.0,
+    program.Scale: 0.1,
+    program.Save: 0.1,
+    program.Load: 0.1,
+    program.Add: 0.3,
+    dual.PiecewiseLinear: 1.0,
+    dual.Erf: 2.0,
+    dual.Gelu: 5.0,
+    dual.Sin: 20.0,
+    dual.Sign: 1.0,
+}
+"""Of one pair of inputs on one thread in float32, measured on a server with AVX-512; three times that in float64."""
+
+PAIR = 3.0
+"""Nanoseconds of a pair beside its operations: memory, and the gap of the inputs."""
+
+FLOPS = 5e10
+"""Operations per second and thread in a matrix product of float32; half of that in float64."""
+
+REFERENCE_FLOPS = 1e9
+"""Operations per second of the reference engine, as `describe` counts them."""
+
+SERIES = 3000
+"""Most operations per moment: a series counts with all its terms, of which a hundred are summed in general."""
+
+MOMENTS = 8
+"""Arrays of all moments of a layer that the reference engine holds at once."""
+
+
+class Cost(NamedTuple):
+    """Estimated time in seconds, and bytes beside inputs, results among them."""
+
+    seconds: float
+    bytes: float
+
+
+class Size(NamedTuple):
+    """Size of a kernel: rows, columns, dtype, and whether it is symmetric."""
+
+    rows: int
+    columns: int
+    dtype: np.dtype
+    symmetric: bool = False
+
+    @property
+    def entries(self) -> float:
+        """How many entries have to be computed."""
+        return self.rows * self.columns / (1 + self.symmetric)
+
+
+def native_cost(source: Program, size: Size, threads: int) -> Cost:
+    """Return the cost of compiled loops on vectors."""
+    kinds = [type(op.dual) if isinstance(op, program.Dual) else type(op) for op in source.operations]
+    wide = size.dtype.itemsize // 4
+    pair = PAIR * wide + sum(NANOSECONDS.get(kind, 1.0) for kind in kinds) * (3 if wide > 1 else 1)
+    product = 2 * math.prod(source.shapes[0]) * wide / FLOPS
+    own = size.rows * size.columns * size.dtype.itemsize
+    return Cost(size.entries * (pair * 1e-9 + product) / threads, own + threads * 2**25)
+
+
+def reference_cost(net: AbstractLayer, shape: tuple[int, ...], size: Size) -> Cost:
+    """Return the cost of the reference engine: of all entries at once, without compiling."""
+    rows = layer_rows(net, shape)
+    moments = max((row.moments for row in rows), default=1)
+    flops = sum(min(row.flops, SERIES * row.moments) for row in rows)
+    per_entry = MOMENTS * moments * size.dtype.itemsize
+    wide = size.dtype.itemsize // 4
+    return Cost(size.rows * size.columns * flops * wide / REFERENCE_FLOPS, size.rows * size.columns * per_entry)
