@@ -1,6 +1,7 @@
 """The engine that chooses: compiled loops where an architecture has a native form, else the reference."""
 
 import dataclasses
+import math
 from typing import Any
 
 import equinox as eqx
@@ -110,7 +111,8 @@ class Auto(AbstractEngine):
         try:
             values = [values_of(x) for x in (x1, x2)]
             program = lowered(net, values[0].shape[1:])
-            if len(values[0]) * len(values[1]) < FEW:
+            positions = math.prod(values[0].shape[1:-1])
+            if len(values[0]) * len(values[1]) * positions**2 < FEW:
                 return Reference(), f"fewer than {FEW} entries, for which loading compiled loops is not worth it"
             form_of(program)
         except NoNativeForm as reason:

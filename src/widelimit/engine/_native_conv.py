@@ -1,30 +1,34 @@
 """Kernels of images and sequences by the compiled plane engine: groups of 16 partners, threads, bounded memory."""
 
-import dataclasses
 import threading
-from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
+from .. import _check
 from . import _native_plan as field
+from ._base import Block
 from ._native_pairs import FINISH, HALF, MOMENTS, OWN, PAIRS, run
-from ._native_plan import Plan
 from ._native_planes import Work
 from ._native_planner import plan
+from ._native_run import Task, _given
 from ._program import Program
+from ._progress import progress
 from ._simd import WIDTH
+from ._threads import workers
 
 HELD = 2**25
 """Bytes of moments of those inputs that meet all partners at a time."""
 
 CALL = 2**21
-"""Operations of 16 numbers, about, in one call of compiled code: some tenths of a second, after which Ctrl-C works."""
+"""Operations on 16 numbers, about, in one call of compiled code: some tenths of a second, after which Ctrl-C works."""
 
 
-@dataclasses.dataclass
-class Task:
-    """Some inputs against 16 partners, on the diagonal with themselves."""
+class Tile(NamedTuple):
+    """Some inputs against 16 partners: rows ``low`` to ``high``, of those held from ``start`` on; partners from ``group``.
+
+    ``mirrored`` tiles are written twice; those on the ``diagonal`` hold inputs against themselves.
+    """
 
     low: int
     high: int
@@ -35,55 +39,68 @@ class Task:
 
 
 class Images:
-    """A program on inputs of one shape, made ready: its plan, and the memory of each thread.
-
-    Parameters
-    ----------
-    program
-        The network.
-    dtype
-        Precision of inputs and results.
+    """A network on inputs with one or two axes of space, in the form of the compiled planes.
 
     Raises
     ------
     NoNativeForm
-        If the program has no form on offset planes.
+        If the network has no form on offset planes; the message says why.
     """
 
-    def __init__(self, program: Program, dtype: Any) -> None:
-        self.plan: Plan = plan(program, np.dtype(dtype))
-        self.dtype = np.dtype(dtype)
+    def __init__(self, program: Program) -> None:
+        self.program = program
+        plan(program, np.dtype(np.float32))
+
+    def block(self, x: np.ndarray, y: np.ndarray, task: Task) -> Block:
+        """Return NNGP and NTK of inputs of one dtype, (n1, n2); one that is not wanted is empty."""
+        _check.finite(x, "x1")
+        _check.finite(y, "x2")
+        ready = _Ready(self.program, x.dtype)
+        x, y = (a.reshape(len(a), -1) for a in (x, y))
+        out = np.empty((2, len(x), len(y)), x.dtype)
+        height = max(1, HELD // (WIDTH * ready.plan.table * x.dtype.itemsize)) * WIDTH
+        whole = out[0].size / (1 + task.symmetric)
+        with workers(task.threads) as call, progress("kernel", whole, task.seconds) as done:
+            for low in range(0, len(x), height):
+                high = min(low + height, len(x))
+                held = np.empty((high - low, ready.plan.table), x.dtype)
+                call(ready.hold, [(x, held, low, first) for first in range(low, high, WIDTH)])
+                tiles = ready.tiles(low, high, len(y), task.symmetric)
+                # A few at a time, so that the bar moves.
+                for some in (tiles[i : i + 8 * task.threads] for i in range(0, len(tiles), 8 * task.threads)):
+                    call(ready.fill, [(x, held, y, out, tile) for tile in some])
+                    done(sum((tile.high - tile.low) * WIDTH for tile in some))
+        none = np.empty((0, 0), x.dtype)
+        return Block(*(_given(a if wanted else none) for a, wanted in zip(out, task.wanted, strict=True)))
+
+    def diagonal(self, x: np.ndarray) -> Block:
+        """Return NNGP and NTK of each input with itself, (n,)."""
+        _check.finite(x, "x")
+        ready, flat = _Ready(self.program, x.dtype), x.reshape(len(x), -1)
+        out = np.empty((2, len(x)), x.dtype)
+        for first in range(0, len(x), WIDTH):
+            ready.own(flat, out, first)
+        return Block(*map(_given, out))
+
+
+class _Ready:
+    # The plan in one precision, and the memory of each thread.
+    def __init__(self, program: Program, dtype: np.dtype) -> None:
+        self.plan = plan(program, dtype)
+        self.dtype = dtype
         self._local = threading.local()
 
-    def kernels(self, x: np.ndarray, y: np.ndarray, symmetric: bool, run: Callable) -> tuple[np.ndarray, np.ndarray]:
-        r"""Return NNGP and NTK of two batches (n, \*space, channels); ``y`` is ``x`` where ``symmetric``."""
-        x, y = (a.reshape(len(a), -1) for a in (x, y))
-        out = np.empty((2, len(x), len(y)), self.dtype)
-        height = max(1, HELD // (WIDTH * self.plan.table * self.dtype.itemsize)) * WIDTH
-        for low in range(0, len(x), height):
-            high = min(low + height, len(x))
-            held = np.empty((high - low, self.plan.table), self.dtype)
-            run(self._hold, [(x, held, low, first) for first in range(low, high, WIDTH)])
-            run(self._column, [(x, held, y, out, task) for task in self._tasks(low, high, len(y), symmetric)])
-        return out[0], out[1]
-
-    def diagonals(self, x: np.ndarray, run: Callable) -> tuple[np.ndarray, np.ndarray]:
-        r"""Return NNGP and NTK of each input of a batch (n, \*space, channels) with itself."""
-        x = x.reshape(len(x), -1)
-        out = np.empty((2, len(x)), self.dtype)
-        run(self._own, [(x, out, first) for first in range(0, len(x), WIDTH)])
-        return out[0], out[1]
-
-    def _tasks(self, low: int, high: int, columns: int, symmetric: bool) -> list[Task]:
-        tasks = []
+    def tiles(self, low: int, high: int, columns: int, symmetric: bool) -> list[Tile]:
+        # Of a symmetric kernel those below the diagonal, and on it.
+        tiles = []
         for group in range(low if symmetric else 0, columns, WIDTH):
             inside = symmetric and group < high
             last = group if inside else high
             rows = self._rows()
-            tasks += [Task(a, min(a + rows, last), group, low, symmetric, False) for a in range(low, last, rows)]
+            tiles += [Tile(a, min(a + rows, last), group, low, symmetric, False) for a in range(low, last, rows)]
             if inside:
-                tasks.append(Task(group, min(group + WIDTH, high), group, low, True, True))
-        return tasks
+                tiles.append(Tile(group, min(group + WIDTH, high), group, low, True, True))
+        return tiles
 
     def _rows(self) -> int:
         # Inputs of one call.
@@ -95,29 +112,29 @@ class Images:
             work += count * int(np.sum(rows[:, field.SPACE] * rows[:, field.SPACE + 1])) // 4
         return int(np.clip(CALL // max(work, 1), 1, 4 * WIDTH))
 
-    def _hold(self, x: np.ndarray, held: np.ndarray, low: int, first: int) -> None:
+    def hold(self, x: np.ndarray, held: np.ndarray, low: int, first: int) -> None:
         rows = held[first - low : first - low + WIDTH]
         rows[:] = self._side(x, first)[1].reshape(-1, WIDTH).T[: len(rows)]
 
-    def _column(self, x: np.ndarray, held: np.ndarray, y: np.ndarray, out: np.ndarray, task: Task) -> None:
-        some = slice(task.low, task.high)
-        values, moments = x[some], held[task.low - task.start : task.high - task.start]
-        count, half = len(values), task.diagonal and self._halves()
+    def fill(self, x: np.ndarray, held: np.ndarray, y: np.ndarray, out: np.ndarray, tile: Tile) -> None:
+        some = slice(tile.low, tile.high)
+        values, moments = x[some], held[tile.low - tile.start : tile.high - tile.start]
+        count, half = len(values), tile.diagonal and self._halves()
         if half:
             values, moments = (np.concatenate([a, np.repeat(a[-1:], WIDTH - count, 0)]) for a in (values, moments))
         found, sums = np.empty((len(values), 2 * WIDTH), self.dtype), np.empty((len(values), 4 * WIDTH))
-        partners, inputs = self._side(y, task.group), (values, moments, found, sums)
+        partners, inputs = self._side(y, tile.group), (values, moments, found, sums)
         for what in (HALF, FINISH) if half else (PAIRS,):
             run(what, self.plan, self._work(), partners, inputs)
-        columns = slice(task.group, min(task.group + WIDTH, out.shape[2]))
+        columns = slice(tile.group, min(tile.group + WIDTH, out.shape[2]))
         both = np.moveaxis(found[:count].reshape(count, 2, WIDTH), 1, 0)[:, :, : columns.stop - columns.start]
-        if task.diagonal:
+        if tile.diagonal:
             both = (both + np.swapaxes(both, 1, 2)) / 2
         out[:, some, columns] = both
-        if task.mirrored:
+        if tile.mirrored:
             out[:, columns, some] = np.swapaxes(both, 1, 2)
 
-    def _own(self, x: np.ndarray, out: np.ndarray, first: int) -> None:
+    def own(self, x: np.ndarray, out: np.ndarray, first: int) -> None:
         found = np.empty((1, 2 * WIDTH), self.dtype)
         self._side(x, first, found)
         columns = slice(first, min(first + WIDTH, out.shape[1]))

@@ -208,7 +208,8 @@ def linear(plan: Any, op: Any, work: Work, sides: tuple[Side, Side], offset: tup
             row, half = plan.rows, plan.pitch
         # Around a torus partners come back to the first column somewhere.
         turn = min(max(w.nx - w.dx - w.left, 0), w.columns)
-        _row(plan, op, work, sides, (w, r, row, half, 0, turn))
+        # Numba compiles once for numbers that are not written out.
+        _row(plan, op, work, sides, (w, r, row, half, turn - turn, turn))
         if turn < w.columns:
             _row(plan, op, work, sides, (w, r, row, half, turn, w.columns))
 
@@ -325,10 +326,9 @@ def _row_dual(plan: Any, op: Any, work: Work, sides: tuple[Side, Side], at: Any)
         store(work.planes, k, g)
         store(work.planes, k + plan.half, t + ((both * 0.5 - g) * n[SHARE] + n[BIAS]))
         state, second = (pointer(work.planes, k), pointer(work.planes, k + plan.half)), pointer(y.table, other * WIDTH)
-        if x.lanes:
-            _sixteen(op[KIND], n, (pointer(x.table, one * WIDTH), size * WIDTH, 1), (second, size * WIDTH), state)
-        else:
-            _sixteen(op[KIND], n, (pointer(x.table, one), size, 0), (second, size * WIDTH), state)
+        lanes = WIDTH if x.lanes else 1
+        first = pointer(x.table, one * lanes), size * lanes, x.lanes
+        _sixteen(op[KIND], n, first, (second, size * WIDTH), state)
 
 
 def _lanes_of(pair: Any) -> Any:

@@ -78,6 +78,8 @@ class Planner:
                 self.boundary(op, i)
             else:
                 raise NoNativeForm(f"operation {i} ({type(op).__name__}) has no form on offset planes")
+        if math.prod(self.value.space) > 1 or len(self.program.shapes[-1]) > 1:
+            raise NoNativeForm("the network ends with space")
         self._finish(Boundary(None))
 
     def linear(self, op: program.Linear, dual: program.Dual | None, i: int) -> None:
