@@ -204,7 +204,13 @@ def linear(plan: Any, op: Any, work: Work, sides: tuple[Side, Side], offset: tup
         if op[WINDOW] > 1 or op[WINDOW + 1] > 1:
             down = op[DILATION] * plan.pitch
             _down(pointer(work.planes, row), down, op[WINDOW], pointer(work.planes, plan.rows), x1 - x0)
-            _down(pointer(work.planes, row + half), down, op[WINDOW], pointer(work.planes, plan.rows + plan.pitch), x1 - x0)
+            _down(
+                pointer(work.planes, row + half),
+                down,
+                op[WINDOW],
+                pointer(work.planes, plan.rows + plan.pitch),
+                x1 - x0,
+            )
             row, half = plan.rows, plan.pitch
         # Around a torus partners come back to the first column somewhere.
         turn = min(max(w.nx - w.dx - w.left, 0), w.columns)
@@ -366,7 +372,10 @@ def add(plan: Any, op: Any, work: Work, offset: tuple[int, int]) -> None:
     """Add a plane of an independent signal."""
     v = view(op, SPACE, STEP, offset)
     for r in range(v.rows):
-        one, other = start_of(plan, op[SRC], op[ORIGIN]) + r * plan.pitch, start_of(plan, op[field.AUX], op[field.ORIGIN_AUX]) + r * plan.pitch
+        one, other = (
+            start_of(plan, op[SRC], op[ORIGIN]) + r * plan.pitch,
+            start_of(plan, op[field.AUX], op[field.ORIGIN_AUX]) + r * plan.pitch,
+        )
         out = start_of(plan, op[DST], op[ORIGIN_OUT]) + r * plan.pitch
         for c in range(0, v.columns * WIDTH, WIDTH):
             for half in (0, plan.half):

@@ -85,7 +85,9 @@ class Planner:
     def linear(self, op: program.Linear, dual: program.Dual | None, i: int) -> None:
         """Write weights and the activation behind them."""
         before, window = self.value, _window(op.window)
-        inner = window is not None and (max(window.shape) > 1 or max(window.strides) > 1 or max(map(max, window.pads)) > 0)
+        inner = window is not None and (
+            max(window.shape) > 1 or max(window.strides) > 1 or max(map(max, window.pads)) > 0
+        )
         space = window.places if window is not None else before.space
         strides = window.strides if window is not None else (1, 1)
         slot = self._slot(i) if self._kept(before.slot, i) else before.slot
@@ -300,7 +302,9 @@ class _Layout:
         # Offsets in front of a stage, as differences of positions.
         n, step = int(row[f.SPACE + axis]), int(row[f.STEP + axis])
         if row[f.TORUS]:
-            return tuple(sorted({d for k in found for d in ((k * step) % n, (k * step) % n - n)} & set(range(1 - n, n))))
+            return tuple(
+                sorted({d for k in found for d in ((k * step) % n, (k * step) % n - n)} & set(range(1 - n, n)))
+            )
         return tuple(k * step for k in found)
 
     def _pool(self, stage: np.ndarray, end: Boundary, needed: tuple[Any, Any], planner: Planner) -> None:

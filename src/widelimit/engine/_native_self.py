@@ -105,7 +105,9 @@ def pooled_moments(plan: Any, stage: Any, work: Work, side: Side, total: Any) ->
                 own = work.pooled[stage[field.POOL_BASE] + (centre + p) * WIDTH + k] + total[k] * 0
             side.table[(op[FEATURE] + p) * WIDTH + k] = own
             side.table[(op[FEATURE] + places + p) * WIDTH + k] = mean
-            side.table[(op[Q_OUT] + p) * WIDTH + k] = mean * plan.weights[w + places] - own * plan.weights[w] * plan.weights[w]
+            side.table[(op[Q_OUT] + p) * WIDTH + k] = (
+                mean * plan.weights[w + places] - own * plan.weights[w] * plan.weights[w]
+            )
 
 
 @part

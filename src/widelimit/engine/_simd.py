@@ -167,7 +167,9 @@ def load(typingctx, memory, index):  # noqa: ANN001, ANN201, ARG001
     """Return the 16 numbers behind a pointer, from an index on."""
 
     def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:  # noqa: ARG001
-        return builder.load(_address(builder, signature.args[0], *args[:2]), align=signature.args[0].dtype.bitwidth // 8)
+        return builder.load(
+            _address(builder, signature.args[0], *args[:2]), align=signature.args[0].dtype.bitwidth // 8
+        )
 
     return Lanes(memory.dtype)(memory, types.intp), codegen
 
