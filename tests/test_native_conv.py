@@ -23,6 +23,10 @@ def around(window=(3, 3), **options):
     return conv(window, padding=arch.Circular(), **options)
 
 
+def inner(window=(3, 3)):
+    return conv(window, padding=arch.Valid())
+
+
 def bare(window=(3, 3), **options):
     return wl.Conv(8, window, 1.5, **({"padding": arch.Zeros()} | options))
 
@@ -45,7 +49,7 @@ IMAGES = {
     "sum": wl.serial(conv(), wl.Relu(), conv(), wl.Relu(), *end(arch.GlobalSumPool())),
     "flatten": wl.serial(conv(), wl.Relu(), conv(), wl.Relu(), *end(FLAT())),
     "no_bias": wl.serial(bare(), wl.Relu(), bare(), wl.LeakyRelu(0.2), wl.GlobalAvgPool(), wl.Dense(1)),
-    "no_padding": wl.serial(conv(padding=arch.Valid()), wl.Relu(), conv((2, 1), padding=arch.Valid()), wl.Abs(), *end()),
+    "no_padding": wl.serial(inner(), wl.Relu(), inner((2, 1)), wl.Abs(), *end()),
     "strides": wl.serial(conv((3, 2), strides=(2, 1)), wl.Relu(), conv((5, 3), strides=(2, 2)), wl.Relu(), *end()),
     "dilation": wl.serial(conv(dilation=(2, 1)), wl.Relu(), conv((2, 2), dilation=(2, 3)), wl.Relu(), *end()),
     "around": wl.serial(around(), wl.Relu(), around((2, 4)), wl.Relu(), *end()),

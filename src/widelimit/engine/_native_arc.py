@@ -12,7 +12,7 @@ import numpy as np
 from ._native_math import _ANGLE, _SEGMENT, _fitted
 
 
-def _coefficients(fn, degree: int) -> tuple[float, ...]:  # noqa: ANN001
+def _coefficients(fn, degree: int) -> tuple[float, ...]:
     return tuple(float(c) / (2 * math.pi) for c in np.array(_fitted(fn, degree))[::-1])
 
 

@@ -25,7 +25,7 @@ CALL = 2**21
 
 
 class Tile(NamedTuple):
-    """Some inputs against 16 partners: rows ``low`` to ``high``, of those held from ``start`` on; partners from ``group``.
+    """Inputs against 16 partners: rows ``low`` to ``high`` of those held from ``start`` on, partners from ``group``.
 
     ``mirrored`` tiles are written twice; those on the ``diagonal`` hold inputs against themselves.
     """

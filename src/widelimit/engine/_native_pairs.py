@@ -4,7 +4,7 @@ from typing import Any
 
 from numba import njit
 
-from . import _native_duals, _native_math, _native_plan, _native_planes, _native_pool, _native_self, _simd
+from . import _native_arc, _native_duals, _native_math, _native_plan, _native_planes, _native_pool, _native_self, _simd
 from . import _native_plan as field
 from ._native_plan import Plan
 from ._native_planes import Side, Work, start_of
@@ -14,8 +14,17 @@ from ._on_disk import on_disk
 from ._simd import WIDTH, part, pointer
 
 _FILES = tuple(
-    module.__file__
-    for module in (_native_duals, _native_math, _native_plan, _native_planes, _native_pool, _native_self, _simd)
+    str(module.__file__)
+    for module in (
+        _native_arc,
+        _native_duals,
+        _native_math,
+        _native_plan,
+        _native_planes,
+        _native_pool,
+        _native_self,
+        _simd,
+    )
 )
 
 MOMENTS, OWN, PAIRS, HALF, FINISH = range(5)
@@ -31,7 +40,7 @@ def _stage(plan: Any, s: int) -> Any:
 @part
 def _needs_own(plan: Any, s: int) -> bool:
     # Whether this stage or a later one ends in a pooling that needs gaps within each input.
-    for later in range(s, plan.count):
+    for later in range(s, plan.depth):  # noqa: SIM110
         if _stage(plan, later)[field.OWN]:
             return True
     return False
@@ -41,7 +50,7 @@ def _needs_own(plan: Any, s: int) -> bool:
 def _read(plan: Any, work: Work, sides: tuple[Side, Side], out: Any) -> None:
     # NNGP and NTK of one input with 16 partners, from the one position of the last stage.
     x, y = sides
-    stage = _stage(plan, plan.count - 1)
+    stage = _stage(plan, plan.depth - 1)
     at, q = start_of(plan, stage[field.DST], stage[field.ORIGIN]), stage[field.Q_IN]
     for k in range(WIDTH):
         first = x.table[q * WIDTH + k] if x.lanes else x.table[q]
@@ -80,7 +89,7 @@ def _entry(stamp: int, cache: bool) -> Any:
         plan = Plan(
             pointer(given.ops, 0), pointer(given.numbers, 0), pointer(given.stages, 0), pointer(given.offsets, 0),
             pointer(given.places, 0), pointer(given.weights, 0), pointer(given.arc, 0), pointer(given.segment, 0),
-            given.tiny, given.count, given.pitch, given.margin, given.slot, given.half, given.rows, given.planes,
+            given.tiny, given.depth, given.pitch, given.margin, given.slot, given.half, given.rows, given.planes,
             given.pooled, given.table,
         )  # fmt: skip
         work = Work(pointer(memory.planes, 0), pointer(memory.pooled, 0), pointer(memory.sums, 0))
@@ -91,7 +100,7 @@ def _entry(stamp: int, cache: bool) -> Any:
             x = y if alone else Side(pointer(values, i * values.shape[1]), pointer(moments, i * moments.shape[1]), 0)
             if what == FINISH:
                 _finish(plan, work, pointer(sums, 0), i)
-            for s in range(what == FINISH, 1 if what == HALF else plan.count):
+            for s in range(what == FINISH, 1 if what == HALF else plan.depth):
                 stage = _stage(plan, s)
                 if alone:
                     own_moments(plan, stage, y, work.sums)

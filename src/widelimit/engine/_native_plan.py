@@ -49,13 +49,13 @@ class Plan(NamedTuple):
         Coefficients of polynomials.
     tiny
         What 1 - cos of an angle counts at least: its powers are no denormal numbers, which are slow.
-    count
+    depth
         Number of stages.
     pitch, margin, slot, half
-        Lengths, in numbers: of a row of a plane, of its border at either side (in positions), of a slot, of its first half.
+        Lengths, in numbers: of a row of a plane, of its border (in positions), of a slot, of its first half.
     rows, planes, pooled, table
-        Where the row behind the slots starts, and where it ends; lengths of the pooled planes, and (in positions) of the
-        moments of one input.
+        Where the row behind the slots starts, and where it ends; lengths of the pooled planes, and (in positions) of
+        the moments of one input.
     """
 
     ops: Any
@@ -67,7 +67,7 @@ class Plan(NamedTuple):
     arc: Any
     segment: Any
     tiny: float
-    count: int
+    depth: int
     pitch: int
     margin: int
     slot: int

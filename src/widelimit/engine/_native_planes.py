@@ -1,6 +1,6 @@
-"""Second moments of convolutional nets on offset planes, compiled: one plane through all layers while it is in cache.
+r"""Second moments of convolutional nets on offset planes, compiled: one plane through all layers while it is in cache.
 
-For a fixed offset :math:`\\delta = p' - p` a layer acts inside one plane of pairs of positions (DESIGN.md). A plane has
+For a fixed offset :math:`\delta = p' - p` a layer acts inside one plane of pairs of positions (DESIGN.md). A plane has
 16 lanes, the partners y of one input x, and lies in a slot of the work space: its gaps, and behind them its NTK. The
 functions interpret the tables of a `Plan`, so that a new network compiles nothing.
 """
@@ -11,9 +11,24 @@ from . import _native_duals as duals
 from . import _native_plan as field
 from ._native_arc import ARC_DOUBLE, ARC_SINGLE, SEGMENT_DOUBLE, SEGMENT_SINGLE
 from ._native_duals import RELU
-from ._native_plan import ADD, GATHER, INPUT, NOTHING
-from ._simd import WIDTH, greater, inline, inverse, lesser, load, part, pointer, polynomial, root, spread, store
-from ._simd import where_positive, with_sign, zeros
+from ._native_plan import NOTHING
+from ._simd import (
+    WIDTH,
+    greater,
+    inline,
+    inverse,
+    lesser,
+    load,
+    part,
+    pointer,
+    polynomial,
+    root,
+    spread,
+    store,
+    where_positive,
+    with_sign,
+    zeros,
+)
 
 SRC, DST, CODE, KIND, TORUS, CHANNELS = field.SRC, field.DST, field.CODE, field.KIND, field.TORUS, field.CHANNELS
 SPACE, STEP, PLACES, STEP_OUT = field.SPACE, field.STEP, field.PLACES, field.STEP_OUT
@@ -242,7 +257,7 @@ def _down(rows: Any, step: int, count: int, out: Any, columns: int) -> None:
 
 
 @inline
-def _partners(op: Any, w: View, r: int, low: int) -> tuple[int, int]:
+def _partners(w: View, r: int, low: int) -> tuple[int, int]:
     # The positions p and p' of the first place of a row, so that those of place c are at p + c and p' + c.
     q = _beside(w.top + r, w.dy, w.ny) * w.nx + w.left + w.dx
     return (w.top + r) * w.nx + w.left, q - w.nx if w.left + low + w.dx >= w.nx else q
@@ -255,7 +270,7 @@ def _row_plain(plan: Any, op: Any, work: Work, sides: tuple[Side, Side], at: Any
     n = pointer(plan.numbers, op[field.ROW] * NUMBERS)
     step, across = op[STRIDE + 1] * WIDTH, op[DILATION + 1] * WIDTH
     out = start_of(plan, op[DST], op[ORIGIN_OUT]) + r * plan.pitch
-    p, q = _partners(op, w, r, low)
+    p, q = _partners(w, r, low)
     for c in range(low, high):
         g = _taps(work.planes, row + c * step, across, op[WINDOW + 1]) * n[GAIN]
         t = _taps(work.planes, row + half + c * step, across, op[WINDOW + 1]) * n[TANGENT]
@@ -290,7 +305,7 @@ def _row_relu(plan: Any, op: Any, work: Work, sides: tuple[Side, Side], at: Any)
     odd, even = n[ARGUMENT], n[ARGUMENT + 1]
     numbers = (n[GAIN], n[TANGENT], n[SHARE], n[BIAS], odd + even, odd, even * 4)
     step, across, count = op[STRIDE + 1] * WIDTH, op[DILATION + 1] * WIDTH, op[WINDOW + 1]
-    p, q = _partners(op, w, r, low)
+    p, q = _partners(w, r, low)
     first, second = pointer(x.table, op[FEATURE] + p), pointer(y.table, (op[FEATURE] + q) * WIDTH)
     gaps, tangents = pointer(work.planes, row), pointer(work.planes, row + half)
     out = pointer(work.planes, start_of(plan, op[DST], op[ORIGIN_OUT]) + r * plan.pitch)
@@ -322,7 +337,7 @@ def _row_dual(plan: Any, op: Any, work: Work, sides: tuple[Side, Side], at: Any)
     n, size = pointer(plan.numbers, op[field.ROW] * NUMBERS), w.ny * w.nx
     step, across, count = op[STRIDE + 1] * WIDTH, op[DILATION + 1] * WIDTH, op[WINDOW + 1]
     out = start_of(plan, op[DST], op[ORIGIN_OUT]) + r * plan.pitch
-    p, q = _partners(op, w, r, low)
+    p, q = _partners(w, r, low)
     for c in range(low, high):
         g = _taps(work.planes, row + c * step, across, count) * n[GAIN]
         t = _taps(work.planes, row + half + c * step, across, count) * n[TANGENT]

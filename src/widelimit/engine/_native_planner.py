@@ -253,7 +253,7 @@ def plan(given: Program, dtype: np.dtype) -> Plan:
         arc=np.array(ARC_DOUBLE if double else ARC_SINGLE, dtype),
         segment=np.array(SEGMENT_DOUBLE if double else SEGMENT_SINGLE, dtype),
         tiny=1e-30 if double else 1e-20,
-        count=len(planner.stages),
+        depth=len(planner.stages),
         pitch=pitch,
         margin=planner.margin,
         slot=2 * half,
@@ -284,7 +284,7 @@ class _Layout:
                 self.offsets += found
             rows = planner.ops[stage[f.FIRST] : stage[f.LAST]]
             nonlinear = nonlinear or any(row[f.KIND] != f.NOTHING for row in rows)
-            needed = tuple(self._starts(rows[0], axis, sets[axis]) for axis in (0, 1))
+            needed = self._starts(rows[0], 0, sets[0]), self._starts(rows[0], 1, sets[1])
 
     def _ends(self, stage: np.ndarray, end: Boundary, axis: int, needed: tuple[int, ...]) -> list[int]:
         # Offsets behind the stage that its end asks for.
@@ -352,7 +352,7 @@ def _weights(op: Any, window: Geometry | None, end: Boundary, places: int) -> np
             window.shape, window.strides, window.pads, window.space, window.places, strict=True
         )
     ]
-    count = np.outer(*inside).ravel().astype(float)
+    count = np.outer(np.array(inside[0]), np.array(inside[1])).ravel().astype(float)
     factor = np.ones(places) if op.total else np.full(places, 1 / math.prod(window.shape))
     if op.inside:
         factor = 1 / count
@@ -369,10 +369,16 @@ def _window(given: Geometry | None) -> Geometry | None:
     # The window on two axes of space.
     if given is None or len(given.shape) > 1:
         return given
-    one = Geometry((1,), (1,), (1,), ((0, 0),), given.circular, (1,), (1,))
-    parts = [a if isinstance(a, bool) else (*a, *b) for a, b in zip(one, given, strict=True)]
-    return Geometry(*parts)
+    return Geometry(
+        (1, *given.shape),
+        (1, *given.strides),
+        (1, *given.dilation),
+        ((0, 0), *given.pads),
+        given.circular,
+        (1, *given.space),
+        (1, *given.places),
+    )
 
 
-def _pair(row: np.ndarray, column: int, values: Shape) -> None:
+def _pair(row: np.ndarray, column: int, values: Any) -> None:
     row[column : column + 2] = values

@@ -6,7 +6,7 @@ single precision, two of AVX2, four of NEON.
 """
 
 import operator
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any
 
 import llvmlite.ir as ir
@@ -21,10 +21,14 @@ _FLAGS = ("contract", "nsz")
 _ROUGHLY = ("contract", "nsz", "afn", "arcp", "reassoc", "ninf", "nnan")
 
 
-part = njit(error_model="numpy", no_cpython_wrapper=True, no_cfunc_wrapper=True)
+# Numba's own types do not tell that these are decorators of anything.
+_compile: Any = njit
+_intrinsic: Any = intrinsic
+
+part = _compile(error_model="numpy", no_cpython_wrapper=True, no_cfunc_wrapper=True)
 """Compile a function that other compiled functions call."""
 
-inline = njit(error_model="numpy", no_cpython_wrapper=True, no_cfunc_wrapper=True, forceinline=True)
+inline = _compile(error_model="numpy", no_cpython_wrapper=True, no_cfunc_wrapper=True, forceinline=True)
 """Compile a function as a part of the loops that call it."""
 
 
@@ -75,10 +79,10 @@ def _function(emit: Callable, count: int) -> Any:
         return found[0](*given), codegen
 
     if count == 1:
-        return intrinsic(lambda typingctx, a: typed(a))  # noqa: ARG005
+        return _intrinsic(lambda typingctx, a: typed(a))  # noqa: ARG005
     if count == 2:
-        return intrinsic(lambda typingctx, a, b: typed(a, b))  # noqa: ARG005
-    return intrinsic(lambda typingctx, a, b, c: typed(a, b, c))  # noqa: ARG005
+        return _intrinsic(lambda typingctx, a, b: typed(a, b))  # noqa: ARG005
+    return _intrinsic(lambda typingctx, a, b, c: typed(a, b, c))  # noqa: ARG005
 
 
 def _llvm(name: str) -> Callable:
@@ -109,7 +113,7 @@ inverse = _function(lambda builder, a: builder.fdiv(_filled(a.type, 1), a, flags
 
 
 def _overloaded(pair: Any) -> Callable:
-    def choose(a, b):  # noqa: ANN001, ANN202
+    def choose(a, b):
         if isinstance(a, Lanes) or isinstance(b, Lanes):
             return lambda a, b: pair(a, b)
         return None
@@ -128,8 +132,8 @@ def polynomial(single: int, double: int) -> Any:
     there they are operands of the instructions; as constants they would fill the registers.
     """
 
-    @intrinsic
-    def function(typingctx, x, memory):  # noqa: ANN001, ANN202, ARG001
+    @_intrinsic
+    def function(typingctx, x, memory):  # noqa: ARG001
         count = single if x.dtype == types.float32 else double
 
         def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
@@ -146,8 +150,8 @@ def polynomial(single: int, double: int) -> Any:
     return function
 
 
-@intrinsic
-def pointer(typingctx, memory, index):  # noqa: ANN001, ANN201, ARG001
+@_intrinsic
+def pointer(typingctx, memory, index):  # noqa: ARG001
     """Return a pointer to an element of a flat array, or behind another pointer.
 
     Numba counts references to arrays wherever they are handed on; pointers are numbers. The array has to live on.
@@ -162,8 +166,8 @@ def pointer(typingctx, memory, index):  # noqa: ANN001, ANN201, ARG001
     return types.CPointer(memory.dtype)(memory, types.intp), codegen
 
 
-@intrinsic
-def load(typingctx, memory, index):  # noqa: ANN001, ANN201, ARG001
+@_intrinsic
+def load(typingctx, memory, index):  # noqa: ARG001
     """Return the 16 numbers behind a pointer, from an index on."""
 
     def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:  # noqa: ARG001
@@ -174,8 +178,8 @@ def load(typingctx, memory, index):  # noqa: ANN001, ANN201, ARG001
     return Lanes(memory.dtype)(memory, types.intp), codegen
 
 
-@intrinsic
-def store(typingctx, memory, index, value):  # noqa: ANN001, ANN201, ARG001
+@_intrinsic
+def store(typingctx, memory, index, value):  # noqa: ARG001
     """Write a vector behind a pointer, from an index on."""
 
     def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
@@ -186,8 +190,8 @@ def store(typingctx, memory, index, value):  # noqa: ANN001, ANN201, ARG001
     return types.void(memory, types.intp, Lanes(memory.dtype)), codegen
 
 
-@intrinsic
-def spread(typingctx, memory, index):  # noqa: ANN001, ANN201, ARG001
+@_intrinsic
+def spread(typingctx, memory, index):  # noqa: ARG001
     """Return a vector with the number behind a pointer, at an index, in every lane."""
 
     def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
@@ -197,8 +201,8 @@ def spread(typingctx, memory, index):  # noqa: ANN001, ANN201, ARG001
     return Lanes(memory.dtype)(memory, types.intp), codegen
 
 
-@intrinsic
-def zeros(typingctx, memory):  # noqa: ANN001, ANN201, ARG001
+@_intrinsic
+def zeros(typingctx, memory):  # noqa: ARG001
     """Return a vector of zeros of the type behind a pointer."""
 
     def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:  # noqa: ARG001
