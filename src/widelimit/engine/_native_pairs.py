@@ -13,19 +13,8 @@ from ._native_self import own_moments, pooled_moments
 from ._on_disk import on_disk
 from ._simd import WIDTH, part, pointer
 
-_FILES = tuple(
-    str(module.__file__)
-    for module in (
-        _native_arc,
-        _native_duals,
-        _native_math,
-        _native_plan,
-        _native_planes,
-        _native_pool,
-        _native_self,
-        _simd,
-    )
-)
+_PARTS = _native_arc, _native_duals, _native_math, _native_plan, _native_planes, _native_pool, _native_self, _simd
+_FILES = tuple(str(module.__file__) for module in _PARTS)
 
 MOMENTS, OWN, PAIRS, HALF, FINISH = range(5)
 """What is asked for: moments of 16 inputs, also their pairs with themselves; pairs with others; sums of the first stage
