@@ -26,6 +26,9 @@ NOTED = Size(1000, 1000, np.dtype(np.float32))
 FEW = 4096
 """Entries below which loading the compiled loops is not worth it."""
 
+FEW_PAIRS = FEW << 8
+"""Pairs of positions, in all entries together, below which it is not worth it on images either."""
+
 
 @dataclasses.dataclass(frozen=True)
 class Selection:
@@ -111,8 +114,8 @@ class Auto(AbstractEngine):
         try:
             values = [values_of(x) for x in (x1, x2)]
             program = lowered(net, values[0].shape[1:])
-            positions = math.prod(values[0].shape[1:-1])
-            if len(values[0]) * len(values[1]) * positions**2 < FEW:
+            entries = len(values[0]) * len(values[1])
+            if entries < FEW and entries * math.prod(values[0].shape[1:-1]) ** 2 < FEW_PAIRS:
                 return Reference(), f"fewer than {FEW} entries, for which loading compiled loops is not worth it"
             form_of(program)
         except NoNativeForm as reason:

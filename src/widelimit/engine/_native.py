@@ -25,8 +25,9 @@ class Native(AbstractEngine):
     new stage, whose planes are sums of those in front.
 
     Of a symmetric kernel half is computed. In float32 the gap is carried (DESIGN.md), so that results are within 1e-5
-    of float64, and both kernels come from one pass. Nothing is compiled per network; the loops are compiled once per
-    precision and kept on disk. It is not differentiable.
+    of float64, and both kernels come from one pass; where an activation follows a pooling of positions, inputs that
+    nearly agree are within 1e-4. Nothing is compiled per network; the loops are compiled once per precision and kept on
+    disk. It is not differentiable.
 
     Parameters
     ----------
