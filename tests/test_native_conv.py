@@ -23,8 +23,8 @@ def around(window=(3, 3), **options):
     return conv(window, padding=arch.Circular(), **options)
 
 
-def inner(window=(3, 3)):
-    return conv(window, padding=arch.Valid())
+def inner(window=(3, 3), **options):
+    return conv(window, padding=arch.Valid(), **options)
 
 
 def bare(window=(3, 3), **options):
@@ -54,6 +54,7 @@ IMAGES = {
     "dilation": wl.serial(conv(dilation=(2, 1)), wl.Relu(), conv((2, 2), dilation=(2, 3)), wl.Relu(), *end()),
     "around": wl.serial(around(), wl.Relu(), around((2, 4)), wl.Relu(), *end()),
     "around_strides": wl.serial(around(), wl.Relu(), around(strides=(2, 3)), wl.Relu(), around(), *end()),
+    "around_even": wl.serial(around(), wl.Relu(), around((2, 2), strides=(2, 2)), wl.Relu(), around(), *end()),
     "around_pool": wl.serial(around(), wl.Relu(), AVERAGE((2, 2)), around(), wl.Relu(), *end(FLAT())),
     "smooth": wl.serial(conv(), wl.Erf(), conv(), wl.Gelu(), conv(), wl.Sin(), conv(), wl.Cos(), *end()),
     "dense_within": wl.serial(conv(), wl.Relu(), wl.Dense(8, 1.2, 0.1), arch.Scale(0.8), wl.Relu(), *end()),
@@ -229,6 +230,7 @@ def test_auto_takes_planes_for_images():
         (wl.serial(wl.Conv(4, (3, 3, 3)), wl.Relu(), *end()), (4, 4, 4, 1), "axes"),
         (wl.serial(conv(), wl.Relu(), around(), wl.Relu(), *end()), (6, 6, 1), "circular and other padding"),
         (wl.serial(around(strides=(4, 4)), wl.Relu(), *end()), (6, 6, 1), "do not divide"),
+        (wl.serial(around(), inner((1, 1), strides=(2, 2)), wl.Relu(), *end()), (5, 6, 1), "do not divide"),
         (wl.serial(conv(), wl.residual(AVERAGE((1, 1)), conv()), wl.Relu(), *end()), (6, 6, 1), "inside a branch"),
         (wl.serial(conv(), wl.Relu()), (6, 6, 1), "ends with space"),
         (wl.serial(conv(), arch.Elu(), *end()), (6, 6, 1), "no native form"),

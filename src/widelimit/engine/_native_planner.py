@@ -145,12 +145,11 @@ class Planner:
     def _border(self, window: Geometry, row: np.ndarray) -> None:
         padded = max(map(max, window.pads)) > 0
         wide = max(window.shape) > 1
+        # A window around a torus that sees nothing twice does not tell a torus from a plane.
         if window.circular and padded:
             self._decide(True)
-        elif padded or wide:
+        elif not window.circular and (padded or wide):
             self._decide(False)
-        if window.circular and any(n % s for n, s in zip(window.space, window.strides, strict=True)):
-            raise NoNativeForm("a circular convolution whose strides do not divide space has no form on offset planes")
         row[f.RING] = padded
         _pair(row, f.PAD, (window.pads[0][0], window.pads[1][0]))
         self.margin = max(self.margin, *map(max, window.pads))
@@ -188,6 +187,8 @@ class Planner:
         # All of the stage now knows how often strides double its offsets.
         total = self.value.steps
         rows = self.ops[self.first :]
+        if self.torus and any(row[f.SPACE + k] % max(row[f.STRIDE + k], 1) for row in rows for k in (0, 1)):
+            raise NoNativeForm("circular padding with strides that do not divide space has no form on offset planes")
         lift = -min(int(row[f.ORIGIN_OUT]) for row in rows) + max([0, *(int(row[f.PAD]) for row in rows)])
         for row in rows:
             row[[f.ORIGIN, f.ORIGIN_OUT, f.ORIGIN_AUX]] += lift
