@@ -16,7 +16,7 @@ from typer.testing import CliRunner
 ROOT = pathlib.Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT))
 
-from benchmarks import _cases, _machine, _peer, _table, _timing, _worker, empirical, krylov  # noqa: E402
+from benchmarks import _cases, _kernel_cases, _machine, _peer, _table, _timing, _worker, empirical, kernels, krylov  # noqa: E402
 from benchmarks.__main__ import app  # noqa: E402
 from benchmarks._networks import NETWORKS  # noqa: E402
 
@@ -234,3 +234,31 @@ def test_machine_rates_in_words():
     assert _machine.sentence(MACHINE) == (
         "2 cores, float32: GEMM 200 Gflop/s on one and 300 on all, copy 20.0 and 40.0 GB/s"
     )
+
+
+def test_the_benchmark_of_kernels_gives_records_and_a_table(capsys):
+    """One small case of vectors, our side alone; every case is a network that maps its inputs to a vector."""
+    tiny = dataclasses.replace(_kernel_cases.CASES[0], n=70, peer_n=20)
+    machine = {**MACHINE, "duals_relu": 1e9, "duals_erf": 5e8}
+    records = next(iter(kernels.run(None, machine, [tiny], rounds=1, memory=False)))
+    floors, default, gemm = json.loads(json.dumps(records, allow_nan=False))
+    assert floors["engine"] == "Native"
+    assert floors["floor_ms"] > 0
+    assert (default["variant"], gemm["variant"]) == ("default", "gemm")
+    assert default["error"] < 1e-5
+    assert default["to_gemm"] > 0
+    kernels.report(records)
+    assert "dense-relu-32" in capsys.readouterr().out
+    with pytest.raises(ValueError, match="case is 'none'"):
+        kernels.selected(["none"])
+
+
+@pytest.mark.parametrize("case", _kernel_cases.CASES, ids=lambda case: case.name)
+def test_networks_of_the_cases_of_kernels(case):
+    sys.path.insert(0, str(ROOT / "benchmarks"))
+    try:
+        from _own_kernels_worker import network
+    finally:
+        sys.path.pop(0)
+    assert len(network(case.layers).out_shape(case.shape)) == 1
+    assert case.draw(2)["x"].shape == (2, *case.shape)

@@ -19,6 +19,7 @@ from widelimit.arch._rates import frozen, with_learning_rate
 from widelimit.engine import Auto, Native, NoNativeForm, Reference, Wanted
 from widelimit.engine import _native_run as run
 from widelimit.engine import _threads as threads
+from widelimit.engine._on_disk import on_disk
 
 RNG = np.random.default_rng(0)
 BASE = RNG.standard_normal((20, 5))
@@ -140,18 +141,28 @@ def test_they_agree_on_more_random_architectures(seed):
     agree(random_net(seed), X.astype(np.float32), X[:11].astype(np.float32), SINGLE)
 
 
-def test_panels_tiles_and_blocks_may_be_ragged(monkeypatch):
-    """Panels of 32 rows, tiles of 64 columns, blocks over their edges; symmetric too."""
-    x = RNG.standard_normal((211, 6))
+@pytest.mark.parametrize("d", [6, run.DIRECT + 7])
+def test_panels_tiles_and_blocks_may_be_ragged(d, monkeypatch):
+    """Panels of about 32 rows, tiles of about 64 columns, blocks over their edges; symmetric too."""
+    x = RNG.standard_normal((211, d))
     net = NETS["relu"]
     with jax.enable_x64(True):
         whole = Native().block(net, x, x)
-        monkeypatch.setattr(run, "PANEL", 32 * 8 * 8)
-        monkeypatch.setattr(run, "TILE", 64 * 8 * 8)
+        monkeypatch.setattr(run, "PANEL", 32 * 8 * max(d, 8))
+        monkeypatch.setattr(run, "TILE", 64 * 8 * max(d, 8))
         for a, b, c in zip(whole, Native().block(net, x, x), Native().block(net, x, x[:97]), strict=True):
             np.testing.assert_allclose(b, a, rtol=1e-13)
             np.testing.assert_array_equal(b, b.T)
             np.testing.assert_allclose(c, a[:, :97], rtol=1e-12)
+
+
+def test_inputs_of_many_numbers():
+    """Gaps come from products, and anew from differences where they are small: close, equal and zero inputs."""
+    base = RNG.standard_normal((30, run.DIRECT + 21))
+    x = np.concatenate([base, base[:5], base[5:9] * (1 + 1e-4), base[9:13] + 1e-3, np.zeros((1, base.shape[1]))])
+    for name in ("relu", "erf", "no_bias"):
+        agree(NETS[name], x, x[::-2], DOUBLE)
+        agree(NETS[name], x.astype(np.float32), x[::-2].astype(np.float32), SINGLE)
 
 
 def test_depth_50_in_float32():
@@ -306,16 +317,44 @@ def test_interruption_leaves_no_thread():
 
     before, started = threading.active_count(), []
 
-    def work(i):
+    def work(i, go):
         started.append(i)
-        time.sleep(0.02)
         if i == 1:
             raise KeyboardInterrupt
+        if i == 2:
+            # A long call: it looks whether anybody waits.
+            while not go.stopped():
+                time.sleep(0.001)
+        return i
 
+    done = []
     with pytest.raises(KeyboardInterrupt), threads.workers(2) as go:
-        go(work, [(i,) for i in range(50)])
+        go(work, [(i, go) for i in range(50)], done.append)
     assert threading.active_count() == before
+    assert done == [0]
     assert len(started) < 50
+    with threads.workers(3) as go:
+        go(lambda i: i**2, [(i,) for i in range(20)], done.append)
+    assert done[1:] == [i**2 for i in range(20)]
+
+
+def test_compiled_code_without_a_place_on_disk(tmp_path):
+    """It is compiled in memory; the key on disk changes with any of the files it is made of."""
+    file, tried = tmp_path / "part.py", []
+
+    def build(stamp, cache):
+        tried.append((stamp, cache))
+        if cache:
+            raise RuntimeError("cannot cache function: no locator available")
+        return "built"
+
+    for text in ("one", "two"):
+        file.write_text(text)
+        assert on_disk(build, (__file__, str(file))) == "built"
+    (first, yes), (again, no), (second, _), _ = tried
+    assert (yes, no) == (True, False)
+    assert first == again != second
+    assert 0 not in (first, second)
 
 
 INTERRUPTED = """

@@ -97,7 +97,12 @@ class Description:
         return sum(row.bytes for row in self.rows)
 
     def __str__(self) -> str:
-        """Return the table."""
+        """Return the table, and the notes below it."""
+        return "\n".join([self.table, *self.notes])
+
+    @property
+    def table(self) -> str:
+        """The table alone, without notes."""
         lines = [HEADINGS]
         for row in self.rows:
             numbers = (f"{row.moments:,}", f"{row.flops:,.0f}", f"{row.bytes:,.0f}")
@@ -113,7 +118,7 @@ class Description:
             ]
             for line in lines
         ]
-        return "\n".join([*("  ".join(line).rstrip() for line in aligned), *self.notes])
+        return "\n".join("  ".join(line).rstrip() for line in aligned)
 
 
 def describe(net: AbstractLayer, shape: Any, width: int | None = None) -> Description:

@@ -20,9 +20,9 @@ from ._threads import thread_count
 class Native(AbstractEngine):
     r"""Compiled CPU loops: all layers on a few numbers while they are in the cache.
 
-    On vectors one GEMM comes first, and a few rows at a time pass all layers. On images and sequences a plane of pairs
-    of positions of one offset does, of one input with 16 partners (DESIGN.md, "Offset planes"); local pooling begins a
-    new stage, whose planes are sums of those in front.
+    On vectors products of inputs come first, and a few rows at a time pass all layers. On images and sequences a plane
+    of pairs of positions of one offset does, of one input with 16 partners (DESIGN.md, "Offset planes"); local pooling
+    begins a new stage, whose planes are sums of those in front.
 
     Of a symmetric kernel half is computed. In float32 the gap is carried (DESIGN.md), so that results are within 1e-5
     of float64, and both kernels come from one pass; where an activation follows a pooling of positions, inputs that
@@ -32,8 +32,8 @@ class Native(AbstractEngine):
     Parameters
     ----------
     threads
-        Number of threads; None for NUMBA_NUM_THREADS or OMP_NUM_THREADS, else the number of cores. The GEMM runs on
-        the threads of NumPy's BLAS, which reads OMP_NUM_THREADS when Python starts.
+        Number of threads; None for NUMBA_NUM_THREADS or OMP_NUM_THREADS, else the number of cores. Matrix products
+        run in them too: NumPy's BLAS is held to one thread for the time of an evaluation.
     """
 
     threads: int | None = eqx.field(static=True, default=None)

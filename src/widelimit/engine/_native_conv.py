@@ -64,12 +64,9 @@ class Images:
             for low in range(0, len(x), height):
                 high = min(low + height, len(x))
                 held = np.empty((high - low, ready.plan.table), x.dtype)
-                call(ready.hold, [(x, held, low, first) for first in range(low, high, WIDTH)])
+                call(ready.hold, [(x, held, low, first) for first in range(low, high, WIDTH)], lambda done: None)  # noqa: ARG005
                 tiles = ready.tiles(low, high, len(y), task.symmetric)
-                # A few at a time, so that the bar moves.
-                for some in (tiles[i : i + 8 * task.threads] for i in range(0, len(tiles), 8 * task.threads)):
-                    call(ready.fill, [(x, held, y, out, tile) for tile in some])
-                    done(sum((tile.high - tile.low) * WIDTH for tile in some))
+                call(ready.fill, [(x, held, y, out, tile) for tile in tiles], done)
         none = np.empty((0, 0), x.dtype)
         return Block(*(_given(a if wanted else none) for a, wanted in zip(out, task.wanted, strict=True)))
 
@@ -112,11 +109,12 @@ class _Ready:
             work += count * int(np.sum(rows[:, field.SPACE] * rows[:, field.SPACE + 1])) // 4
         return int(np.clip(CALL // max(work, 1), 1, 4 * WIDTH))
 
-    def hold(self, x: np.ndarray, held: np.ndarray, low: int, first: int) -> None:
+    def hold(self, x: np.ndarray, held: np.ndarray, low: int, first: int) -> float:
         rows = held[first - low : first - low + WIDTH]
         rows[:] = self._side(x, first)[1].reshape(-1, WIDTH).T[: len(rows)]
+        return float(len(rows))
 
-    def fill(self, x: np.ndarray, held: np.ndarray, y: np.ndarray, out: np.ndarray, tile: Tile) -> None:
+    def fill(self, x: np.ndarray, held: np.ndarray, y: np.ndarray, out: np.ndarray, tile: Tile) -> float:
         some = slice(tile.low, tile.high)
         values, moments = x[some], held[tile.low - tile.start : tile.high - tile.start]
         count, half = len(values), tile.diagonal and self._halves()
@@ -133,6 +131,7 @@ class _Ready:
         out[:, some, columns] = both
         if tile.mirrored:
             out[:, columns, some] = np.swapaxes(both, 1, 2)
+        return float(count * (columns.stop - columns.start))
 
     def own(self, x: np.ndarray, out: np.ndarray, first: int) -> None:
         found = np.empty((1, 2 * WIDTH), self.dtype)

@@ -166,6 +166,27 @@ def _run(code, one, others, kept, state):
 
 
 @loop
+def _few(x, across, low, gap):
+    # Gaps of inputs of few numbers: sums of squared differences, without products; ``across`` is (d, n).
+    R = type(x[0])
+    d, rest = x.shape[0], x.shape[0] % 4
+    for j in range(gap.shape[0]):
+        gap[j] = R(0)
+    for k in range(rest):
+        other = across[k, low : low + gap.shape[0]]
+        for j in range(gap.shape[0]):
+            gap[j] += (x[k] - other[j]) * (x[k] - other[j])
+    for k in range(rest, d, 4):
+        a, b = across[k, low : low + gap.shape[0]], across[k + 1, low : low + gap.shape[0]]
+        c, e = across[k + 2, low : low + gap.shape[0]], across[k + 3, low : low + gap.shape[0]]
+        for j in range(gap.shape[0]):
+            one, two, three, four = x[k] - a[j], x[k + 1] - b[j], x[k + 2] - c[j], x[k + 3] - e[j]
+            gap[j] += (one * one + two * two) + (three * three + four * four)
+    for j in range(gap.shape[0]):
+        gap[j] *= R(0.5) / R(d)
+
+
+@loop
 def _gaps(x, y, one, others, gap):
     # From half squares and products of centred inputs, per channel; where they are small, from differences.
     R = type(one)
@@ -196,36 +217,38 @@ def _square(x, y):
 
 @loop
 def _sweep(code, one, others, out, tile):
-    """Compute rows of a panel of the kernels in place of the products of its inputs.
+    """Compute some rows of both kernels against some columns.
 
     Parameters
     ----------
     code
         (table, numbers, slots).
     one, others
-        (inputs, half mean squares of centred inputs, sides (rows, n)) of rows and of columns.
+        (inputs, half mean squares of centred inputs, sides (rows, n), products with the columns) of rows, and
+        (..., inputs as (d, n)) of columns; either products or the latter are empty.
     out
-        (nngp, ntk), the whole results; the one that is not wanted is empty. The last that is wanted holds the products.
+        (nngp, ntk), the whole results; the one that is not wanted is empty.
     tile
-        (first, last) row of the panel, (row, column) of the result at which it stands, first column of the tile that
-        counts, whether the result is symmetric.
+        (first, last) row of ``one``, (begin, end) column of ``others``, (row, column) of the result at which both
+        stand, column of the first product, whether the result is symmetric.
     """
     _, numbers, slots = code
-    x, half, sides = one
-    y, other_half, other_sides = others
+    x, half, sides, products = one
+    y, other_half, other_sides, across = others
     nngp, ntk = out
-    first, last, row, column, begin, symmetric = tile
+    first, last, begin, stop, row, column, shift, symmetric = tile
     R = numbers.dtype.type
-    target = ntk if ntk.size else nngp
     gap, theta = np.empty(BLOCK, numbers.dtype), np.empty(BLOCK, numbers.dtype)
     kept = np.empty((2, slots, BLOCK), numbers.dtype)
     end = sides.shape[0] - 1
-    for low in range(begin, y.shape[0], BLOCK):
-        high = min(low + BLOCK, y.shape[0])
+    for low in range(begin, stop, BLOCK):
+        high = min(low + BLOCK, stop)
         g, t = gap[: high - low], theta[: high - low]
         for i in range(first, last):
-            products = target[row + i, column + low : column + high]
-            _gaps(x[i], y[low:high], half[i], (other_half[low:high], products), g)
+            if across.size:
+                _few(x[i], across, low, g)
+            else:
+                _gaps(x[i], y[low:high], half[i], (other_half[low:high], products[i, low - shift : high - shift]), g)
             t[:] = R(0)
             _run(code, (sides, i), (other_sides, low, high), kept, (g, t))
             if ntk.size:

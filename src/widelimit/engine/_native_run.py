@@ -1,9 +1,12 @@
-"""Kernels of vectors panel by panel: a GEMM of the inputs, then the compiled loops on a few rows per thread."""
+"""Kernels of vectors panel by panel, one thread each: products of the inputs, then the compiled loops."""
 
+import contextlib
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import jax
 import numpy as np
+from threadpoolctl import threadpool_limits
 
 from .. import _check
 from .._typing import Array
@@ -17,10 +20,13 @@ from ._threads import workers
 PANEL, TILE = 2**22, 2**24
 """Bytes of inputs and sides that a panel of rows, and a tile of columns, take at most."""
 
-ROWS, COLUMNS = 256, 64
-"""Most rows of a panel, and fewest columns of a tile."""
+DIRECT = 64
+"""Numbers per input up to which gaps come from differences, in the loop, and not from a GEMM."""
 
-CHUNK = 16
+ROWS, SPAN = 256, 1024
+"""Most rows of a panel, and columns whose products with it are taken at once: a megabyte, which stays in the cache."""
+
+CHUNK = 32
 """Rows of one call of the compiled loop."""
 
 ALIGNMENT = 64
@@ -49,11 +55,13 @@ class Task(NamedTuple):
 
 
 class _Part(NamedTuple):
-    # Some inputs made ready: as they are, centred and divided by the root of d, half their squares, and sides.
+    # Some inputs made ready: as they are, half their squares, sides, and as (d, n) where they have few numbers,
+    # for the loop; for products, centred and divided by the root of d.
     values: np.ndarray
-    centred: np.ndarray
     half: np.ndarray
     sides: np.ndarray
+    across: np.ndarray
+    centred: np.ndarray
 
 
 class Vectors:
@@ -75,19 +83,19 @@ class Vectors:
         out: Any = Block(*(_aligned(shape if wanted else (0, 0), kind) for wanted in task.wanted))
         centre = np.mean(y, axis=0, dtype=np.float64).astype(kind)
         wide = max(x.shape[1], self.code.rows) * kind.itemsize
-        height, width = max(1, min(ROWS, PANEL // wide)), max(COLUMNS, TILE // wide)
+        height = max(1, min(ROWS, PANEL // wide, -(-shape[0] // (4 * task.threads))))
+        width = max(SPAN, TILE // wide)
         whole = shape[0] * shape[1] / (1 + task.symmetric)
-        with workers(task.threads) as run, progress("kernel", whole, task.seconds) as done:
+        # Each thread takes its own products: those of one panel are too small for all threads of a BLAS.
+        alone = threadpool_limits(1, "blas") if x.shape[1] > DIRECT else contextlib.nullcontext()
+        with alone, workers(task.threads) as run, progress("kernel", whole, task.seconds) as done:
             for column in range(0, shape[1], width):
                 tile = self._part(y[column : column + width], centre)
                 last = min(shape[0], column + width) if task.symmetric else shape[0]
-                for row in range(0, last, height):
-                    panel = self._part(x[row : min(row + height, last)], centre)
-                    # What overflows is found in the result, where it can be explained.
-                    with np.errstate(over="ignore", invalid="ignore"):
-                        calls = self._fill((panel, tile), (row, column), out, task)
-                    run(_native_dense.sweep, calls)
-                    done(len(panel.values) * (len(tile.values) - calls[0][-1][-2]))
+                panels = [
+                    (x[row : min(row + height, last)], centre, tile, (row, column)) for row in range(0, last, height)
+                ]
+                run(lambda *panel: self._fill(panel, out, task, run.stopped), panels, done)
         return Block(*map(_given, out))
 
     def diagonal(self, x: np.ndarray) -> Block:
@@ -101,30 +109,38 @@ class Vectors:
             _native_dense.diagonal(self._numbers(x.dtype), sides, tuple(a[low : low + step] for a in out))
         return Block(*map(_given, out))
 
-    def _fill(self, parts: tuple[_Part, _Part], corner: tuple[int, int], out: Any, task: Task) -> list[tuple]:
-        # The products of one panel and one tile, from the diagonal on where the kernel is symmetric; and the calls of
-        # the compiled loop that make kernels of them.
-        (panel, tile), (row, column) = parts, corner
-        rows, columns = len(panel.values), len(tile.values)
+    def _fill(self, panel: tuple, out: Any, task: Task, stopped: Callable[[], bool]) -> float:
+        # One panel of rows against a tile of columns, from the diagonal on where the kernel is symmetric; returns the
+        # number of entries.
+        values, centre, tile, (row, column) = panel
+        part = self._part(values, centre)
+        rows, columns = values.shape[0], len(tile.values)
         begin = max(0, row - column) if task.symmetric else 0
-        target = out.ntk if task.wanted.ntk else out.nngp
-        np.matmul(
-            panel.centred, tile.centred[begin:].T, out=target[row : row + rows, column + begin : column + columns]
-        )
-        numbers = self._numbers(target.dtype)
-        one, others = ((p.values, p.half, p.sides) for p in parts)
-        calls = []
-        for first in range(0, rows, CHUNK):
-            start = max(0, row + first - column) if task.symmetric else 0
-            place = (first, min(first + CHUNK, rows), row, column, start, task.symmetric)
-            calls.append((numbers, one, others, tuple(out), place))
-        return calls
+        numbers, others = self._numbers(values.dtype), (tile.values, tile.half, tile.sides, tile.across)
+        products = np.empty((0, 0) if tile.across.size else (rows, SPAN), values.dtype)
+        for low in range(begin, columns, SPAN):
+            high = min(low + SPAN, columns)
+            if stopped():
+                break
+            if not tile.across.size:
+                with np.errstate(over="ignore", invalid="ignore"):
+                    np.matmul(part.centred, tile.centred[low:high].T, out=products[:, : high - low])
+            one = (part.values, part.half, part.sides, products)
+            for first in range(0, rows, CHUNK):
+                start = max(low, row + first - column) if task.symmetric else low
+                place = (first, min(first + CHUNK, rows), start, high, row, column, low, task.symmetric)
+                _native_dense.sweep(numbers, one, others, tuple(out), place)
+        return float(rows * (columns - begin))
 
     def _part(self, values: np.ndarray, centre: np.ndarray) -> _Part:
         with np.errstate(over="ignore", invalid="ignore"):
+            sides = self._sides(values)
+            if values.shape[1] <= DIRECT:
+                nothing = np.empty(0, values.dtype)
+                return _Part(values, nothing, sides, np.ascontiguousarray(values.T), nothing)
             centred = (values - centre) * values.dtype.type(values.shape[1] ** -0.5)
             half = 0.5 * np.einsum("ij,ij->i", centred, centred, dtype=np.float64)
-            return _Part(values, centred, half.astype(values.dtype), self._sides(values))
+            return _Part(values, half.astype(values.dtype), sides, np.empty((0, 0), values.dtype), centred)
 
     def _sides(self, values: np.ndarray) -> np.ndarray:
         # What pairs need of each input alone, (rows, n), computed in float64.

@@ -1,12 +1,37 @@
 """How many threads compiled loops run on, and running them so that Ctrl-C ends all of them."""
 
 import concurrent.futures
+import itertools
 import os
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-Workers = Callable[[Callable[..., None], list[tuple]], None]
-"""``run(function, arguments)``: call the function with each of the tuples on all threads; it must release the GIL."""
+_COUNT = itertools.count()
+
+
+class Workers:
+    """A pool of threads for many calls of a function that releases the GIL.
+
+    ``run(function, arguments, done)`` calls the function with each of the tuples, on all threads, and ``done`` with
+    each result, in order. `stopped` says in the threads that nobody waits for the results any more.
+    """
+
+    def __init__(self, pool: concurrent.futures.Executor | None) -> None:
+        self.pool, self.event = pool, threading.Event()
+
+    def __call__(self, function: Callable[..., float], arguments: list[tuple], done: Callable[[float], None]) -> None:
+        """Call ``function`` with each of ``arguments``."""
+        if self.pool is None:
+            for args in arguments:
+                done(function(*args))
+            return
+        for call in [self.pool.submit(function, *args) for args in arguments]:
+            done(call.result())
+
+    def stopped(self) -> bool:
+        """Whether the evaluation was interrupted."""
+        return self.event.is_set()
 
 
 def thread_count() -> int:
@@ -32,26 +57,22 @@ def thread_count() -> int:
 
 @contextmanager
 def workers(threads: int) -> Iterator[Workers]:
-    """Give a function that runs many short calls on ``threads`` threads.
+    """Give `Workers` on ``threads`` threads.
 
-    An exception or Ctrl-C in between waits for the calls that run, drops those that wait, and leaves no thread behind.
+    An exception or Ctrl-C in between tells the calls that run, drops those that wait, and leaves no thread behind.
     """
     if threads == 1:
-        yield _one_by_one
+        yield Workers(None)
         return
-    pool = concurrent.futures.ThreadPoolExecutor(threads, thread_name_prefix="widelimit")
-
-    def run(function: Callable[..., None], arguments: list[tuple]) -> None:
-        calls = [pool.submit(function, *args) for args in arguments]
-        for call in calls:
-            call.result()
-
+    name = f"widelimit {next(_COUNT)}:"
+    pool = concurrent.futures.ThreadPoolExecutor(threads, thread_name_prefix=name)
+    run = Workers(pool)
     try:
         yield run
     finally:
+        run.event.set()
         pool.shutdown(wait=True, cancel_futures=True)
-
-
-def _one_by_one(function: Callable[..., None], arguments: list[tuple]) -> None:
-    for args in arguments:
-        function(*args)
+        # A thread is not known to the pool if Ctrl-C came while it was started.
+        for thread in threading.enumerate():
+            if thread.name.startswith(name):
+                thread.join()
