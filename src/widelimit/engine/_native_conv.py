@@ -61,6 +61,7 @@ class Images:
         height = max(1, HELD // (WIDTH * ready.plan.table * x.dtype.itemsize)) * WIDTH
         whole = out[0].size / (1 + task.symmetric)
         with workers(task.threads) as call, progress("kernel", whole, task.seconds) as done:
+            ready.stopped = call.stopped
             for low in range(0, len(x), height):
                 high = min(low + height, len(x))
                 held = np.empty((high - low, ready.plan.table), x.dtype)
@@ -85,6 +86,7 @@ class _Ready:
     def __init__(self, program: Program, dtype: np.dtype) -> None:
         self.plan = plan(program, dtype)
         self.dtype = dtype
+        self.stopped: Any = lambda: False
         self._local = threading.local()
 
     def tiles(self, low: int, high: int, columns: int, symmetric: bool) -> list[Tile]:
@@ -121,9 +123,14 @@ class _Ready:
         if half:
             values, moments = (np.concatenate([a, np.repeat(a[-1:], WIDTH - count, 0)]) for a in (values, moments))
         found, sums = np.empty((len(values), 2 * WIDTH), self.dtype), np.empty((len(values), 4 * WIDTH))
-        partners, inputs = self._side(y, tile.group), (values, moments, found, sums)
-        for what in (HALF, FINISH) if half else (PAIRS,):
-            run(what, self.plan, self._work(), partners, inputs)
+        partners, step = self._side(y, tile.group), self._rows()
+        for low in range(0, len(values), step):
+            if self.stopped():
+                return 0.0
+            some_inputs = tuple(a[low : low + step] for a in (values, moments, found, sums))
+            run(HALF if half else PAIRS, self.plan, self._work(), partners, some_inputs)
+        if half:
+            run(FINISH, self.plan, self._work(), partners, (values, moments, found, sums))
         columns = slice(tile.group, min(tile.group + WIDTH, out.shape[2]))
         both = np.moveaxis(found[:count].reshape(count, 2, WIDTH), 1, 0)[:, :, : columns.stop - columns.start]
         if tile.diagonal:
