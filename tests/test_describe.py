@@ -61,7 +61,9 @@ def test_the_table_reads():
     text = str(arch.describe(CNN, (4, 4, 3)))
     *lines, note = text.splitlines()
     assert len({len(line) for line in lines}) <= 2
-    assert note.startswith("engine: Reference, as the network has a signal over space")
+    assert note.startswith("engine: Native, as every layer has a native form")
+    graph = arch.describe(wl.serial(arch.Aggregate(), wl.Dense(8), arch.GlobalAvgPool()), (3, 2))
+    assert str(graph).splitlines()[-1].startswith("engine: Reference, as layer 0 (Aggregate) has no native form")
     assert "engine: Native, as every layer has a native form" in str(arch.describe(wl.serial(*body(1.0)), (3,)))
     for words in ("Conv(16)", "Residual (sum)", "GlobalAvgPool", "total", "full", "448"):
         assert words in text

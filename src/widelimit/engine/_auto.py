@@ -1,6 +1,7 @@
 """The engine that chooses: compiled loops where an architecture has a native form, else the reference."""
 
 import dataclasses
+import math
 from typing import Any
 
 import equinox as eqx
@@ -24,6 +25,9 @@ NOTED = Size(1000, 1000, np.dtype(np.float32))
 
 FEW = 4096
 """Entries below which loading the compiled loops is not worth it."""
+
+FEW_PAIRS = FEW << 8
+"""Pairs of positions, in all entries together, below which it is not worth it on images either."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -110,7 +114,8 @@ class Auto(AbstractEngine):
         try:
             values = [values_of(x) for x in (x1, x2)]
             program = lowered(net, values[0].shape[1:])
-            if len(values[0]) * len(values[1]) < FEW:
+            entries = len(values[0]) * len(values[1])
+            if entries < FEW and entries * math.prod(values[0].shape[1:-1]) ** 2 < FEW_PAIRS:
                 return Reference(), f"fewer than {FEW} entries, for which loading compiled loops is not worth it"
             form_of(program)
         except NoNativeForm as reason:

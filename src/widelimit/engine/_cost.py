@@ -64,13 +64,28 @@ class Size(NamedTuple):
 
 
 def native_cost(source: Program, size: Size, threads: int) -> Cost:
-    """Return the cost of compiled loops on vectors."""
-    kinds = [type(op.dual) if isinstance(op, program.Dual) else type(op) for op in source.operations]
+    """Return the cost of compiled loops."""
     wide = size.dtype.itemsize // 4
-    pair = PAIR * wide + sum(NANOSECONDS.get(kind, 1.0) for kind in kinds) * (3 if wide > 1 else 1)
+    nanoseconds = 0.0
+    for op, pairs in zip(source.operations, _pairs_of_positions(source), strict=True):
+        kind = type(op.dual) if isinstance(op, program.Dual) else type(op)
+        nanoseconds += pairs * NANOSECONDS.get(kind, 1.0)
+    pair = PAIR * wide + nanoseconds * (3 if wide > 1 else 1)
     product = 2 * math.prod(source.shapes[0]) * wide / FLOPS
     own = size.rows * size.columns * size.dtype.itemsize
     return Cost(size.entries * (pair * 1e-9 + product) / threads, own + threads * 2**25)
+
+
+def _pairs_of_positions(source: Program) -> list[int]:
+    # Of one pair of inputs, behind each operation: all in front of a pooling, equal positions in front of Flatten.
+    found, power = [], 0
+    for op, shape in zip(reversed(source.operations), reversed(source.shapes[1:]), strict=True):
+        found.append(math.prod(shape[:-1]) ** power)
+        if isinstance(op, program.Pool | program.GlobalPool):
+            power = 2
+        elif isinstance(op, program.Flatten):
+            power = 1
+    return found[::-1]
 
 
 def reference_cost(net: AbstractLayer, shape: tuple[int, ...], size: Size) -> Cost:

@@ -13,16 +13,21 @@ from ..arch import AbstractLayer, Sample, as_samples
 from ._base import AbstractEngine, Block, Wanted
 from ._cost import Size, native_cost
 from ._lowering import NoNativeForm, lowered
-from ._program import Program
+from ._program import Flatten, Program
 from ._threads import thread_count
 
 
 class Native(AbstractEngine):
-    r"""Compiled CPU loops for networks on vectors: products of inputs, then all layers while these are in the cache.
+    r"""Compiled CPU loops: all layers on a few numbers while they are in the cache.
+
+    On vectors products of inputs come first, and a few rows at a time pass all layers. On images and sequences a plane
+    of pairs of positions of one offset does, of one input with 16 partners (DESIGN.md, "Offset planes"); local pooling
+    begins a new stage, whose planes are sums of those in front.
 
     Of a symmetric kernel half is computed. In float32 the gap is carried (DESIGN.md), so that results are within 1e-5
-    of float64, and both kernels come from one pass. Nothing is compiled per network; the loops are compiled once per
-    precision and kept on disk. It is not differentiable.
+    of float64, and both kernels come from one pass; where an activation follows a pooling of positions, inputs that
+    nearly agree are within 1e-4. Nothing is compiled per network; the loops are compiled once per precision and kept on
+    disk. It is not differentiable.
 
     Parameters
     ----------
@@ -83,9 +88,16 @@ def form_of(program: Program) -> Any:
         If there is none; the message says why.
     """
     # Numba is imported when it is needed: it takes longer than all the rest.
+    from ._native_conv import Images
     from ._native_run import Vectors
 
-    return Vectors(program)
+    return Images(program) if on_planes(program) else Vectors(program)
+
+
+def on_planes(program: Program) -> bool:
+    """Whether inputs have space, which is not flattened at once."""
+    flat = len(program.shapes[0]) == 1 or (program.operations and isinstance(program.operations[0], Flatten))
+    return not flat
 
 
 def values_of(x: PyTree) -> np.ndarray:
