@@ -197,25 +197,26 @@ def test_flattened_images_are_vectors():
 # --- what is chosen
 
 
+AUTO = Auto(few=4096)
 LARGE = RNG.standard_normal((80, 5)).astype(np.float32)
 
 
 def test_auto_runs_what_it_says_and_keeps_types():
     net = NETS["relu"]
-    assert isinstance(Auto().select(net, LARGE).engine, Native)
+    assert isinstance(AUTO.select(net, LARGE).engine, Native)
     exact = wl.NTK(net, Reference())(LARGE.astype(np.float64))
     for x in (LARGE, jnp.asarray(LARGE), LARGE.astype(np.float64)):
-        found = wl.NTK(net)(x)
+        found = wl.NTK(net, AUTO)(x)
         assert found.dtype == x.dtype
         np.testing.assert_allclose(found, exact, rtol=1e-9 if x.dtype == np.float64 else 1e-5)
-        np.testing.assert_allclose(wl.NTK(net).block(x, x[:70]), found[:, :70], rtol=1e-6)
-    assert isinstance(wl.NTK(net)(LARGE.astype(np.float64)), np.ndarray)
-    assert isinstance(wl.NTK(net)(LARGE), jax.Array)
+        np.testing.assert_allclose(wl.NTK(net, AUTO).block(x, x[:70]), found[:, :70], rtol=1e-6)
+    assert isinstance(wl.NTK(net, AUTO)(LARGE.astype(np.float64)), np.ndarray)
+    assert isinstance(wl.NTK(net, AUTO)(LARGE), jax.Array)
 
 
 SAID = [
     ("relu", LARGE, Native, "every layer has a native form"),
-    ("relu", LARGE[:5], Reference, "fewer than 4096 entries"),
+    ("relu", LARGE[:5], Reference, "for 25 moments per layer it is not worth"),
     ("relu", arch.Sample(LARGE[:, :, None], np.ones((80, 5), bool)), Reference, "a mask or a graph"),
     ("relu", LARGE.astype(np.float16), Reference, "dtype float16"),
     (wl.serial(arch.Transpose((0,)), wl.Dense(1)), LARGE, Reference, r"layer 0 (Transpose) has no native form"),
@@ -231,7 +232,7 @@ SAID = [
 
 @pytest.mark.parametrize(("net", "x", "engine", "reason"), SAID, ids=range(len(SAID)))
 def test_the_choice_and_its_reason(net, x, engine, reason):
-    found = Auto().select(NETS.get(net, net) if isinstance(net, str) else net, x)
+    found = AUTO.select(NETS.get(net, net) if isinstance(net, str) else net, x)
     assert type(found.engine) is engine
     assert reason in found.reason
     assert found.reason in str(found)
@@ -239,7 +240,7 @@ def test_the_choice_and_its_reason(net, x, engine, reason):
 
 
 def test_estimates_grow_with_size_and_are_told():
-    small, large = (Auto().select(NETS["relu"], np.zeros((n, 5), np.float32)) for n in (1000, 4000))
+    small, large = (AUTO.select(NETS["relu"], np.zeros((n, 5), np.float32)) for n in (1000, 4000))
     assert large.seconds == pytest.approx(16 * small.seconds, rel=0.01)
     assert large.bytes > 4 * 4000**2
     assert "About" in str(large)
@@ -250,12 +251,12 @@ def test_under_transformations_the_reference_runs():
     chosen = []
 
     def total(x):
-        chosen.append(Auto().select(net, x))
-        return jnp.sum(wl.NTK(net)(x))
+        chosen.append(AUTO.select(net, x))
+        return jnp.sum(wl.NTK(net, AUTO)(x))
 
     x = jnp.asarray(LARGE)
     assert np.isfinite(jax.grad(total)(x)).all()
-    assert jax.jit(total)(x) == pytest.approx(float(jnp.sum(wl.NTK(net)(x))), rel=1e-5)
+    assert jax.jit(total)(x) == pytest.approx(float(jnp.sum(wl.NTK(net, AUTO)(x))), rel=1e-5)
     assert all(isinstance(c.engine, Reference) and "JAX is tracing" in c.reason for c in chosen)
     assert all(c.seconds is None for c in chosen)
     slope = jax.grad(lambda std: jnp.sum(wl.NTK(wl.serial(wl.Dense(8, std), wl.Relu(), wl.Dense(1)))(x)))(1.3)

@@ -1,7 +1,6 @@
 """The engine that chooses: compiled loops where an architecture has a native form, else the reference."""
 
 import dataclasses
-import math
 from typing import Any
 
 import equinox as eqx
@@ -13,7 +12,7 @@ from .._typing import PyTree, Tracer
 from ..arch import AbstractLayer, Sample, as_samples, example_shape, is_sample
 from ..arch._describe import NOTES
 from ._base import AbstractEngine, Block, Wanted
-from ._cost import Cost, Size, native_cost, reference_cost
+from ._cost import Cost, Size, native_cost, pairs_of_positions, reference_cost
 from ._lowering import NoNativeForm, lowered
 from ._native import Native, form_of, values_of
 from ._reference import Reference
@@ -22,12 +21,6 @@ from ._tiles import tiled, tiled_diagonal
 
 NOTED = Size(1000, 1000, np.dtype(np.float32))
 """The size of which a description tells the time."""
-
-FEW = 4096
-"""Entries below which loading the compiled loops is not worth it."""
-
-FEW_PAIRS = FEW << 8
-"""Pairs of positions, in all entries together, below which it is not worth it on images either."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -68,13 +61,18 @@ class Auto(AbstractEngine):
     ----------
     memory
         Bytes that the moments of the reference engine may take at once.
+    few
+        Pairs of positions, in all entries together, below which the reference runs: it needs about a second for a
+        million, and so does loading the compiled loops, which the first time on a machine have to be compiled.
     """
 
     memory: int = eqx.field(static=True, default=2**30)
+    few: int = eqx.field(static=True, default=10**6)
 
     def __check_init__(self) -> None:
-        """Check the budget."""
+        """Check the numbers."""
         _check.positive_int(self.memory, "memory")
+        _check.positive_int(self.few, "few")
 
     def select(self, net: AbstractLayer, x1: PyTree, x2: PyTree = None) -> Selection:
         r"""Return which engine runs on two batches, why, and what it will take.
@@ -114,9 +112,9 @@ class Auto(AbstractEngine):
         try:
             values = [values_of(x) for x in (x1, x2)]
             program = lowered(net, values[0].shape[1:])
-            entries = len(values[0]) * len(values[1])
-            if entries < FEW and entries * math.prod(values[0].shape[1:-1]) ** 2 < FEW_PAIRS:
-                return Reference(), f"fewer than {FEW} entries, for which loading compiled loops is not worth it"
+            moments = len(values[0]) * len(values[1]) * max(pairs_of_positions(program), default=1)
+            if moments < self.few:
+                return Reference(), f"for {moments} moments per layer it is not worth loading compiled loops"
             form_of(program)
         except NoNativeForm as reason:
             return Reference(), str(reason)

@@ -67,7 +67,7 @@ def native_cost(source: Program, size: Size, threads: int) -> Cost:
     """Return the cost of compiled loops."""
     wide = size.dtype.itemsize // 4
     nanoseconds = 0.0
-    for op, pairs in zip(source.operations, _pairs_of_positions(source), strict=True):
+    for op, pairs in zip(source.operations, pairs_of_positions(source), strict=True):
         kind = type(op.dual) if isinstance(op, program.Dual) else type(op)
         nanoseconds += pairs * NANOSECONDS.get(kind, 1.0)
     pair = PAIR * wide + nanoseconds * (3 if wide > 1 else 1)
@@ -76,8 +76,11 @@ def native_cost(source: Program, size: Size, threads: int) -> Cost:
     return Cost(size.entries * (pair * 1e-9 + product) / threads, own + threads * 2**25)
 
 
-def _pairs_of_positions(source: Program) -> list[int]:
-    # Of one pair of inputs, behind each operation: all in front of a pooling, equal positions in front of Flatten.
+def pairs_of_positions(source: Program) -> list[int]:
+    """Return the pairs of positions of one pair of inputs behind each operation.
+
+    All are needed in front of a pooling, equal positions in front of `Flatten`.
+    """
     found, power = [], 0
     for op, shape in zip(reversed(source.operations), reversed(source.shapes[1:]), strict=True):
         found.append(math.prod(shape[:-1]) ** power)
