@@ -13,6 +13,7 @@ from ..arch import AbstractLayer, Sample, as_samples
 from ._base import AbstractEngine, Block, Wanted
 from ._cost import Size, native_cost
 from ._lowering import NoNativeForm, lowered
+from ._on_disk import fixed
 from ._program import Flatten, Program
 from ._threads import thread_count
 
@@ -60,10 +61,8 @@ class Native(AbstractEngine):
         form = form_of(program)
         kind, symmetric = np.promote_types(x.dtype, y.dtype), x2 is x1
         price = native_cost(program, Size(len(x), len(y), kind, symmetric), threads)
-        x = x.astype(kind, copy=False)
-        return form.block(
-            x, x if symmetric else y.astype(kind, copy=False), Task(wanted, symmetric, threads, price.seconds)
-        )
+        x, y = (fixed(a.astype(kind, copy=False)) for a in (x, y))
+        return form.block(x, x if symmetric else y, Task(wanted, symmetric, threads, price.seconds))
 
     def diagonal(self, net: AbstractLayer, x: PyTree) -> Block:
         """Return NNGP and NTK of each input with itself, each of shape (n,).
@@ -121,4 +120,5 @@ def values_of(x: PyTree) -> np.ndarray:
     values = np.asarray(values)
     if values.dtype not in (np.float32, np.float64):
         raise NoNativeForm(f"the inputs are of dtype {values.dtype}, neither float32 nor float64")
-    return np.ascontiguousarray(values)
+    # Not to be written, whatever comes in: compiled loops have one type for it.
+    return fixed(np.ascontiguousarray(values))

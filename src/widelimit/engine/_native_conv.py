@@ -12,6 +12,7 @@ from ._native_pairs import FINISH, HALF, MOMENTS, OWN, PAIRS, run
 from ._native_planes import Work
 from ._native_planner import plan
 from ._native_run import Task, _given
+from ._on_disk import fixed, is_loaded
 from ._program import Program
 from ._progress import progress
 from ._simd import WIDTH
@@ -58,6 +59,8 @@ class Images:
         ready = _Ready(self.program, x.dtype)
         x, y = (a.reshape(len(a), -1) for a in (x, y))
         out = np.empty((2, len(x), len(y)), x.dtype)
+        if not is_loaded(run, x.dtype):
+            ready.hold(x[:1], np.empty((1, ready.plan.table), x.dtype), 0, 0)
         height = max(1, HELD // (WIDTH * ready.plan.table * x.dtype.itemsize)) * WIDTH
         whole = out[0].size / (1 + task.symmetric)
         with workers(task.threads) as call, progress("kernel", whole, task.seconds) as done:
@@ -122,6 +125,7 @@ class _Ready:
         count, half = len(values), tile.diagonal and self._halves()
         if half:
             values, moments = (np.concatenate([a, np.repeat(a[-1:], WIDTH - count, 0)]) for a in (values, moments))
+        values = fixed(values)
         found, sums = np.empty((len(values), 2 * WIDTH), self.dtype), np.empty((len(values), 4 * WIDTH))
         partners, step = self._side(y, tile.group), self._rows()
         for low in range(0, len(values), step):
@@ -153,7 +157,7 @@ class _Ready:
         values.reshape(-1, WIDTH)[:] = x[group].T
         side = values, _aligned(self.plan.table * WIDTH, self.dtype)
         nothing = np.empty((0, 1), self.dtype)
-        inputs = nothing, nothing, nothing if found is None else found, np.empty((0, 1))
+        inputs = fixed(nothing), nothing, nothing if found is None else found, np.empty((0, 1))
         run(MOMENTS if found is None else OWN, self.plan, self._work(), side, inputs)
         return side
 

@@ -13,6 +13,7 @@ from .._typing import Array
 from . import _native_dense
 from ._base import Block, Wanted
 from ._native_code import encoded
+from ._on_disk import is_loaded
 from ._program import Program
 from ._progress import progress
 from ._threads import workers
@@ -80,6 +81,8 @@ class Vectors:
         """Return NNGP and NTK of inputs of one dtype, (n1, n2); one that is not wanted is empty."""
         x, y = x.reshape(len(x), -1), y.reshape(len(y), -1)
         shape, kind = (len(x), len(y)), x.dtype
+        if task.threads > 1 and not is_loaded(_native_dense.sweep, kind):
+            self.block(x[:1], y[:1], task._replace(threads=1, symmetric=False))
         out: Any = Block(*(_aligned(shape if wanted else (0, 0), kind) for wanted in task.wanted))
         centre = np.mean(y, axis=0, dtype=np.float64).astype(kind)
         wide = max(x.shape[1], self.code.rows) * kind.itemsize
@@ -137,7 +140,7 @@ class Vectors:
             sides = self._sides(values)
             if values.shape[1] <= DIRECT:
                 nothing = np.empty(0, values.dtype)
-                return _Part(values, nothing, sides, np.ascontiguousarray(values.T), nothing)
+                return _Part(values, nothing, sides, np.array(values.T, order="C"), nothing)
             centred = (values - centre) * values.dtype.type(values.shape[1] ** -0.5)
             half = 0.5 * np.einsum("ij,ij->i", centred, centred, dtype=np.float64)
             return _Part(values, half.astype(values.dtype), sides, np.empty((0, 0), values.dtype), centred)

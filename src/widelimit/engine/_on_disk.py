@@ -5,6 +5,24 @@ import zlib
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
+
+
+def is_loaded(function: Any, kind: np.dtype) -> bool:
+    """Whether a compiled function is in memory for arrays of one precision.
+
+    If it is not, its first call belongs into the thread that Ctrl-C reaches, because it may have to compile.
+    """
+    single = kind == np.float32
+    return any(("float32" in str(signature)) == single for signature in function.signatures)
+
+
+def fixed(a: np.ndarray) -> np.ndarray:
+    """Return a view that cannot be written; compiled functions tell such arrays from others."""
+    view = a.view()
+    view.flags.writeable = False
+    return view
+
 
 def on_disk(build: Callable[[int, bool], Any], files: tuple[str, ...]) -> Any:
     """Return ``build(stamp, cache)``: functions compiled by Numba, with ``cache`` as the place on disk allows.
