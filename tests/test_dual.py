@@ -88,7 +88,6 @@ QUICK = {
     "polynomial",
     "relu_squared",
     "tanh",
-    "hard_tanh",
 }
 each_dual = pytest.mark.parametrize(
     "name", [pytest.param(name, marks=() if name in QUICK else pytest.mark.thorough) for name in DUALS]

@@ -134,7 +134,7 @@ def test_they_agree_on_random_architectures(seed):
     agree(random_net(seed), X.astype(np.float32), Y.astype(np.float32), SINGLE)
 
 
-@pytest.mark.slow
+@pytest.mark.thorough
 @pytest.mark.parametrize("seed", range(2, 40))
 def test_they_agree_on_more_random_architectures(seed):
     agree(random_net(seed), X, Y, DOUBLE)

@@ -116,7 +116,7 @@ def assert_close(found, expected, tolerance):
 
 
 QUICK = ("global", "flatten", "strides", "around", "head", "myrtle", "wide_resnet", "sequence")
-NAMES = [name if name in QUICK else pytest.param(name, marks=pytest.mark.slow) for name in CASES]
+NAMES = [name if name in QUICK else pytest.param(name, marks=pytest.mark.thorough) for name in CASES]
 # Behind a pooling the gap of inputs that nearly agree is a difference of numbers of ordinary size, also in the
 # reference: its error is that of rounding, and an angle, its root, is right to the root of that.
 CURVED = ("around_pool", "edges", "head", "myrtle", "padded_pool", "pools", "sequence_pool")
@@ -209,7 +209,7 @@ def test_random_networks_agree_with_the_reference(seed):
     assert_close(Native().block(net, x.astype(np.float32), x[:3].astype(np.float32)), expected, SINGLE)
 
 
-@pytest.mark.slow
+@pytest.mark.thorough
 @pytest.mark.parametrize("seed", range(2, 30))
 def test_more_random_networks_agree_with_the_reference(seed):
     test_random_networks_agree_with_the_reference(seed)
