@@ -19,7 +19,7 @@ test: $(VENV)/.installed-dev  ## Install, and run the test suite
 slow: $(VENV)/.installed-dev  ## The tests that are left out by `make test` because each takes long
 	$(BIN)/python -m pytest -n $(WORKERS) -m "slow and not thorough"
 
-thorough: $(VENV)/.installed-dev  ## Every row of the tables of layers and duals
+thorough: $(VENV)/.installed-dev  ## Long checks, and every row of the tables of layers, duals and engines
 	$(BIN)/python -m pytest -n $(WORKERS) -m thorough
 
 measure: $(VENV)/.installed-dev  ## Run all but those, and renew the list of slow tests; on a quiet machine

@@ -81,7 +81,7 @@ def test_our_side_agrees_with_the_explicit_jacobian(case, tmp_path):
         np.testing.assert_allclose(found, expected, rtol=0, atol=2e-6 * np.abs(expected).max())
 
 
-@pytest.mark.slow
+@pytest.mark.thorough
 @pytest.mark.parametrize("case", TINY, ids=lambda case: case.name)
 def test_the_peer_agrees_with_the_explicit_jacobian(case, tmp_path):
     python = _peer.interpreter(_peer.DEFAULT)

@@ -42,7 +42,7 @@ def test_fluctuations_fall_as_the_square_root_of_the_width(name):
     assert slope.exponent == pytest.approx(-0.5, abs=0.1)
 
 
-@pytest.mark.slow
+@pytest.mark.thorough
 def test_the_mean_over_networks_converges_as_one_over_width():
     """E Theta - Theta_inf is O(1/n): measured on many small networks, where the bias stands out of the noise."""
     net, widths = NETS["mixed"][0], np.array([4, 8, 16, 32])
@@ -58,7 +58,7 @@ def test_the_mean_over_networks_converges_as_one_over_width():
     assert slope.exponent == pytest.approx(-1.0, abs=0.1 + 4 * noise)
 
 
-@pytest.mark.slow
+@pytest.mark.thorough
 def test_band_of_200_trained_networks():
     """Mean and standard deviation of 200 trained networks of width 2048 against the closed form, in standard errors."""
     from widelimit.recipes import load

@@ -36,7 +36,7 @@ def test_the_list_of_slow_tests_leaves_one_of_each_file(request):
     assert conftest.slow_tests(took, 3) == ["a.py::two[b c]", "b.py::two"]
 
 
-@pytest.mark.slow
+@pytest.mark.thorough
 def test_a_run_without_browser_tests_fails_where_they_have_to_run():
     # The one test that runs passes: without the check, this run would have passed.
     code, words = suite("-n", "1", QUICK, "tests/lab/browser", "--deselect", "tests/lab/browser", CI_BROWSER="1")

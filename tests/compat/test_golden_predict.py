@@ -20,7 +20,7 @@ ARRAYS = np.load(ORACLES / "predict.npz")
 CASES = json.loads((ORACLES / "predict.json").read_text())
 CASES_BY_ODE = [case for case in CASES if f"{case['name']}/labels" in ARRAYS]
 TIMES = ("0.5", "5.0", "50.0", "None")
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.thorough
 Both = collections.namedtuple("Both", "nngp ntk")
 
 

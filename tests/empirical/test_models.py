@@ -184,7 +184,7 @@ def equinox_lstm(x):
 
 
 ROWS, IMAGES, SMALL, SEQUENCES = (5,), (16, 16, 3), (8, 8, 2), (4, 3)
-slow = pytest.mark.slow
+slow = pytest.mark.thorough
 MODELS = {
     "mlp": (linen(MLP()), ROWS),
     "nnx_mlp": (lambda x: from_nnx(NNXMLP(nnx.Rngs(0))), ROWS),

@@ -57,7 +57,7 @@ print("done")
 """
 
 
-@pytest.mark.slow
+@pytest.mark.thorough
 def test_four_devices_agree_with_one():
     environment = {
         **os.environ,

@@ -142,7 +142,7 @@ def test_an_unknown_witness_and_an_approval_without_review_are_refused(capsys):
     assert "--approve belongs to --review" in capsys.readouterr().err
 
 
-@pytest.mark.slow
+@pytest.mark.thorough
 @pytest.mark.parametrize(("at", "width"), list(enumerate((512, 2048, 8192))))
 def test_what_is_said_of_the_band_is_what_trained_networks_do(at, width):
     band = _content.load(next(part for part in PARTS if part.key == "demo")).band

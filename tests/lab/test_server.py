@@ -215,7 +215,7 @@ def test_nonsense_is_answered_in_words_and_survived(client):
     assert all(len(m["text"]) < 1000 for m in failed)
 
 
-@pytest.mark.slow
+@pytest.mark.thorough
 @pytest.mark.skipif(not os.path.exists("/proc/self/status"), reason="reads /proc")
 def test_ten_clients_leave_nothing_behind():
     report = soak.run(seconds=float(os.environ.get("SOAK_SECONDS", "15")))

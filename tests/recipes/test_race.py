@@ -156,7 +156,7 @@ def test_standard_parameterization_races_to_its_own_limit():
     assert wide.gap_linearisation.mean() < narrow.gap_linearisation.mean()
 
 
-@pytest.mark.slow
+@pytest.mark.thorough
 @pytest.mark.parametrize("name", ["sine", "digits"])
 def test_the_gap_falls_with_width_at_the_rate_of_the_theory(name):
     config = recipes.RaceConfig(widths=(32, 128, 512, 2048), seeds=5)

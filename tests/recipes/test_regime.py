@@ -102,7 +102,7 @@ def command(*arguments):
     )
 
 
-@pytest.mark.slow
+@pytest.mark.thorough
 def test_the_command(tmp_path):
     done = command(
         *[
@@ -137,7 +137,7 @@ def test_the_command(tmp_path):
     assert document["training"]["learning_rate"] == 0.2
 
 
-@pytest.mark.slow
+@pytest.mark.thorough
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [

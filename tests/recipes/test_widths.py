@@ -19,7 +19,7 @@ def between(slope):
     return slope.exponent - 3 * slope.standard_error, slope.exponent + 3 * slope.standard_error
 
 
-@pytest.mark.slow
+@pytest.mark.thorough
 def test_what_converges_and_what_stops_moving():
     """64 seeds, 5 widths, two hidden layers: every claim by a fitted power of the width and three standard errors.
 

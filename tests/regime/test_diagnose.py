@@ -259,7 +259,7 @@ def test_an_equinox_module_is_its_own_parameters():
     assert own.training.losses[1] == pytest.approx(float(np.mean((f(moved, X) - Y) ** 2)) / 2, rel=1e-5)
 
 
-@pytest.mark.slow
+@pytest.mark.thorough
 @pytest.mark.parametrize(("parameterization", "r"), [(wl.NTKParameterization(), 0.5), (MuP(), 0.0)])
 def test_slopes_over_widths(parameterization, r):
     net = wl.serial(

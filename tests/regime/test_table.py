@@ -116,7 +116,7 @@ CASES = {
 }
 
 
-@pytest.mark.slow
+@pytest.mark.thorough
 @pytest.mark.parametrize("name", CASES)
 def test_the_verdict_is_right(name):
     case, found, exact = CASES[name], [], []

@@ -115,7 +115,7 @@ def test_the_tables_and_read_outs_hold_the_numbers_of_the_library(still):
     )
 
 
-@pytest.mark.slow
+@pytest.mark.thorough
 def test_the_states_tell_their_story(still, picture):
     page, found = still(), {}
     for key in ("default", "wide", "mean-field", "frozen"):

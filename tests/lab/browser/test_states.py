@@ -81,7 +81,7 @@ def test_every_view_of_the_demo(opened, state):
         judge(page, ".demo-stage", f"{state}-{view}")
 
 
-@pytest.mark.slow
+@pytest.mark.thorough
 def test_the_width_sweep_with_what_it_measured(opened):
     open_at, judge = opened
     page = open_at("?v=1&view=widths", "demo")
@@ -91,7 +91,7 @@ def test_the_width_sweep_with_what_it_measured(opened):
     judge(page, ".demo-stage", "sweep")
 
 
-@pytest.mark.slow
+@pytest.mark.thorough
 @pytest.mark.parametrize("name", EXPERIMENTS)
 def test_an_experiment_with_its_result(opened, name):
     open_at, judge = opened
