@@ -23,7 +23,7 @@ thorough: $(VENV)/.installed-dev  ## Long checks, and every row of the tables of
 	$(BIN)/python -m pytest -n $(WORKERS) -m thorough
 
 measure: $(VENV)/.installed-dev  ## Run all but those, and renew the list of slow tests; on a quiet machine
-	$(BIN)/python -m pytest -n $(WORKERS) -m "not thorough" --slow-over 3
+	$(BIN)/python -m pytest -n $(WORKERS) -m "not thorough" --slow-over 4
 
 check: $(VENV)/.installed-dev  ## Linters and type checker
 	$(BIN)/ruff check .
