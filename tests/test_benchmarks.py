@@ -242,7 +242,7 @@ def test_the_benchmark_of_kernels_gives_records_and_a_table(capsys):
     machine = {**MACHINE, "duals_relu": 1e9, "duals_erf": 5e8}
     records = next(iter(kernels.run(None, machine, [tiny], rounds=1, memory=False)))
     floors, default, gemm = json.loads(json.dumps(records, allow_nan=False))
-    assert floors["engine"] == "Native"
+    assert floors["engine"] == "Reference"  # fewer moments than compiled loops are worth
     assert floors["floor_ms"] > 0
     assert (default["variant"], gemm["variant"]) == ("default", "gemm")
     assert default["error"] < 1e-5
