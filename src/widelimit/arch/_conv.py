@@ -89,7 +89,7 @@ class Conv(AbstractLayer):
             feature_group_count=self.groups,
         )[0]
         values = _weights.scale(self, params, z, _convolving.fans(self, x.values.shape[-1]))
-        return x.with_places(values, over.any(x.mask))
+        return x.with_places(values, over.present(x.mask))
 
     def propagate(self, pair: Pair) -> Pair:
         """Return the second moments and the NTK behind the layer."""

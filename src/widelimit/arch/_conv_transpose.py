@@ -165,8 +165,14 @@ def _reach(over: Window) -> Shape:
 
 
 def _present(over: Window, mask: Array | None) -> Array | None:
-    # A place that no position reaches is as present as it is without masks: it holds the bias.
+    # Where space grows by the strides, places are those of the position they stand for; else those that one reaches,
+    # and a place that no position reaches is as present as it is without masks: it holds the bias.
     if mask is None:
         return None
+    assert isinstance(over.padding, _Spread)
+    if not isinstance(over.padding.padding, Valid):
+        for axis, s in enumerate(over.padding.strides):
+            mask = jnp.repeat(mask, s, axis)
+        return mask
     here = mask.astype(jnp.int32)
     return (over.total(here) > 0) | (over.total(jnp.ones_like(here)) == 0)

@@ -24,8 +24,9 @@ class Dropout(AbstractLayer):
 
     and the NTK likewise (Schoenholz et al. 2017, arXiv 1611.01232, section 5). Each input has a mask of its own, the
     same whenever the input comes up: the limit is that of one network with dropout in training, whose random masks
-    are functions of the input. Two inputs count as the same where all their numbers agree, in whatever
-    batches they come; so the diagonal of ``kernel(x)`` carries the factor, and any block of it agrees with it.
+    are functions of the input. Two inputs count as the same where all their numbers agree, and their keys if both
+    have one, in whatever batches they come; so the diagonal of ``kernel(x)`` carries the factor, and any block of it
+    agrees with it.
 
     The finite network drops only where inputs carry a key, `Sample(x, key=keys)` with one random key per example.
 

@@ -11,7 +11,7 @@ from .._typing import Params, Shape
 from . import _plainly
 from ._base import AbstractLayer
 from ._pair import Pair
-from ._sample import Sample
+from ._sample import Sample, any_present
 from ._signal import Gaussianity, Signal
 from ._space import Space
 
@@ -32,7 +32,7 @@ class Flatten(AbstractLayer):
 
     def forward(self, params: Params, x: Sample) -> Sample:  # noqa: ARG002
         """Return the output for one example."""
-        return Sample(jnp.ravel(x.values), key=x.key)
+        return Sample(jnp.ravel(x.values), any_present(x.mask), key=x.key)
 
     def propagate(self, pair: Pair) -> Pair:
         """Return the second moments and the NTK behind the layer."""
@@ -46,6 +46,8 @@ class Flatten(AbstractLayer):
             channels=pair.channels * pair.xx.size,
             mean_x=mean(pair.mean_x),
             mean_y=mean(pair.mean_y),
+            mask_x=any_present(pair.mask_x),
+            mask_y=any_present(pair.mask_y),
             same=pair.same,
         )
 

@@ -85,7 +85,7 @@ class LocallyConnected(AbstractLayer):
         patches = _patches(over.extend(x.values), over, places).reshape(number, over.size, *inner[1::-1])
         weight = params["weight"].reshape(number, over.size, *inner)
         z = jnp.einsum("pfgi,pfigo->pgo", patches, weight).reshape(*places, self.width)
-        return x.with_places(_weights.scale(self, params, z, _convolving.fans(self, channels)), over.any(x.mask))
+        return x.with_places(_weights.scale(self, params, z, _convolving.fans(self, channels)), over.present(x.mask))
 
     def propagate(self, pair: Pair) -> Pair:
         """Return the second moments and the NTK behind the layer."""

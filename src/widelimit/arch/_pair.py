@@ -152,8 +152,14 @@ def input_pair(x: Sample | Array, y: Sample | Array, space: Space = Space.DIAGON
         mask_y=mask_y,
         graph_x=x.graph,
         graph_y=y.graph,
-        same=jnp.all(u == v) & (True if mask_x is None else jnp.all(mask_x == mask_y)),
+        same=jnp.all(u == v) & (True if mask_x is None else jnp.all(mask_x == mask_y)) & _one_key(x, y),
     ).cleared()
+
+
+def _one_key(x: Sample, y: Sample) -> Array | bool:
+    if x.key is None or y.key is None:
+        return True
+    return jnp.all(jax.random.key_data(x.key) == jax.random.key_data(y.key))
 
 
 def _mask(one: Sample, other: Sample, depth: int) -> Array | None:

@@ -14,7 +14,7 @@ from ._base import AbstractLayer
 from ._graph import kept
 from ._linear import mix
 from ._pair import Pair
-from ._sample import Sample
+from ._sample import Sample, any_present
 from ._window import AbstractPadding, Valid, Window, sizes, window
 
 
@@ -77,7 +77,7 @@ class AvgPool(AbstractLayer):
 
     def forward(self, params: Params, x: Sample) -> Sample:  # noqa: ARG002
         """Return the output for one example."""
-        return x.with_places(self.average(x.values), self.over().any(x.mask))
+        return x.with_places(self.average(x.values), self.over().present(x.mask))
 
     def propagate(self, pair: Pair) -> Pair:
         """Return the second moments and the NTK behind the layer."""
@@ -112,7 +112,7 @@ class SumPool(AbstractLayer):
 
     def forward(self, params: Params, x: Sample) -> Sample:  # noqa: ARG002
         """Return the output for one example."""
-        return x.with_places(self.over().total(x.values), self.over().any(x.mask))
+        return x.with_places(self.over().total(x.values), self.over().present(x.mask))
 
     def propagate(self, pair: Pair) -> Pair:
         """Return the second moments and the NTK behind the layer."""
@@ -137,12 +137,13 @@ class GlobalAvgPool(AbstractLayer):
 
     def forward(self, params: Params, x: Sample) -> Sample:  # noqa: ARG002
         """Return the output for one example."""
-        return Sample(_over_space(x.values.ndim - 1, x.mask)(x.values), key=x.key)
+        return Sample(_over_space(x.values.ndim - 1, x.mask)(x.values), any_present(x.mask), key=x.key)
 
     def propagate(self, pair: Pair) -> Pair:
         """Return the second moments and the NTK behind the layer."""
         depth = pair.xx.ndim
-        return mix(pair, _over_space(depth, pair.mask_x), _over_space(depth, pair.mask_y)) if depth else pair
+        mixed = mix(pair, _over_space(depth, pair.mask_x), _over_space(depth, pair.mask_y)) if depth else pair
+        return dataclasses.replace(mixed, mask_x=any_present(pair.mask_x), mask_y=any_present(pair.mask_y))
 
 
 class GlobalSumPool(AbstractLayer):
@@ -163,19 +164,20 @@ class GlobalSumPool(AbstractLayer):
 
     def forward(self, params: Params, x: Sample) -> Sample:  # noqa: ARG002
         """Return the output for one example."""
-        return Sample(jnp.sum(x.values, tuple(range(x.values.ndim - 1))), key=x.key)
+        return Sample(jnp.sum(x.values, tuple(range(x.values.ndim - 1))), any_present(x.mask), key=x.key)
 
     def propagate(self, pair: Pair) -> Pair:
         """Return the second moments and the NTK behind the layer."""
         axes = tuple(range(pair.xx.ndim))
-        return mix(pair, lambda a: jnp.sum(a, axes), lambda a: jnp.sum(a, axes)) if axes else pair
+        mixed = mix(pair, lambda a: jnp.sum(a, axes), lambda a: jnp.sum(a, axes)) if axes else pair
+        return dataclasses.replace(mixed, mask_x=any_present(pair.mask_x), mask_y=any_present(pair.mask_y))
 
 
 def _masked(mixed: Pair, before: Pair, over: Window) -> Pair:
     return dataclasses.replace(
         mixed,
-        mask_x=over.any(before.mask_x),
-        mask_y=over.any(before.mask_y),
+        mask_x=over.present(before.mask_x),
+        mask_y=over.present(before.mask_y),
         graph_x=kept(before.graph_x, before.xx.shape, mixed.xx.shape),
         graph_y=kept(before.graph_y, before.yy.shape, mixed.yy.shape),
     )

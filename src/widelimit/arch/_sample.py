@@ -27,7 +27,8 @@ class Sample(eqx.Module):
     graph
         Adjacency matrices (n, \*space, \*space) for `Aggregate`, or `Edges`; None if there is no graph.
     key
-        Random keys (n,) for `Dropout`, in training; None where nothing is dropped. Kernels ignore it.
+        Random keys (n,) for `Dropout`, in training; None where nothing is dropped. In a kernel, inputs of different
+        keys drop different entries even if they are equal.
     """
 
     values: Array
@@ -52,6 +53,11 @@ class Sample(eqx.Module):
         # NumPy stays NumPy, so that float64 input is not rounded before the kernel sees it.
         where = np.where if isinstance(self.values, np.ndarray) else jnp.where
         return self.with_values(cast(Array, where(present, self.values, self.values.dtype.type(0))))
+
+
+def any_present(mask: Array | None) -> Array | None:
+    """Return whether any position of one example is present: the mask of a vector that comes from all of them."""
+    return None if mask is None else jnp.any(mask)
 
 
 def is_sample(node: Any) -> bool:

@@ -113,6 +113,7 @@ class Window(eqx.Module):
     def extend(self, a: Array) -> Array:
         """Return an array (*space, ...) with what lies beyond the border."""
         axes = tuple(range(len(self.shape)))
+        self.out_shape(a.shape[: len(axes)])
         return self.padding.extend(a, self.padding.pads(a.shape[: len(axes)], self), axes)
 
     def total(self, a: Array) -> Array:
@@ -128,9 +129,20 @@ class Window(eqx.Module):
             window_dilation=self.dilation + (1,) * rest,
         )
 
-    def any(self, mask: Array | None) -> Array | None:
-        """Return where a window holds any position that is present."""
-        return None if mask is None else self.total(mask.astype(jnp.int32)) > 0
+    def present(self, mask: Array | None) -> Array | None:
+        """Return where the middle of a window is present, so that space of its own length and padded space agree.
+
+        A window that sees present positions from beyond their end alone is a place that shorter space does not have.
+        """
+        if mask is None:
+            return None
+        found = self.extend(mask)
+        for axis, (count, w, s, d) in enumerate(
+            zip(self.out_shape(mask.shape), self.shape, self.strides, self.dilation, strict=True)
+        ):
+            middle = (w - 1) * d // 2
+            found = jax.lax.slice_in_dim(found, middle, middle + (count - 1) * s + 1, s, axis)
+        return found
 
 
 def window(shape: Any, strides: Any, padding: AbstractPadding, dilation: Any = None) -> Window:
@@ -175,8 +187,8 @@ def average_moments(pair: Pair, over: Window) -> Pair:
         ntk=_box(tangents, over, depth, 2 if full else 1),
         gap_x=None if pair.gap_x is None else gap(pair.gap_x, xx, xx),
         gap_y=None if pair.gap_y is None else gap(pair.gap_y, yy, yy),
-        mask_x=over.any(pair.mask_x),
-        mask_y=over.any(pair.mask_y),
+        mask_x=over.present(pair.mask_x),
+        mask_y=over.present(pair.mask_y),
         graph_x=kept(pair.graph_x, pair.xx.shape, new.shape),
         graph_y=kept(pair.graph_y, pair.yy.shape, new.shape),
     )

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import dataclasses
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 
 from ..._typing import Array, PyTree, Shape
-from ...arch import DATA, Gaussianity, Pair, Signal, Space
+from ...arch import DATA, Gaussianity, Pair, Signal, Space, is_sample
 from ...engine import advance, moments
 from ._arguments import same_inputs
 from ._axes import Axes, axes
@@ -41,7 +42,7 @@ def kernel_of(record: Record, x1: PyTree, x2: PyTree, where: Any, diagonal: tupl
     signal = net.transmit(DATA)
     leaving, same = record.flow(where), x2 is None
     equal = same_inputs(x1, x2)
-    found = moments(net, x1, x1 if same else x2, space)
+    found = moments(net, *_drawn(x1, x1 if same else x2, equal), space)
     own = None
     if diagonal_batch is False:
         own = tuple(moments(net, x, x, space) for x in ((x1,) if same else (x1, x2)))
@@ -51,6 +52,19 @@ def kernel_of(record: Record, x1: PyTree, x2: PyTree, where: Any, diagonal: tupl
         return _kernel(pair, signal, a, (counts, same, equal), full)
 
     return _map(build, found, signal, leaving, *(() if own is None else own))
+
+
+def _drawn(x1: PyTree, x2: PyTree, equal: bool | Array) -> tuple[PyTree, PyTree]:
+    # Every example of a call drops entries of its own, those of equal batches the same.
+    n1, n2 = (jax.tree.leaves(x)[0].shape[0] for x in (x1, x2))
+    one = jnp.arange(n1, dtype=jnp.uint32)
+    two = jnp.where(equal, one, n1 + one) if n1 == n2 else n1 + jnp.arange(n2, dtype=jnp.uint32)
+
+    def keyed(x: PyTree, numbers: Array) -> PyTree:
+        keys = jax.vmap(jax.random.key)(numbers)
+        return jax.tree.map(lambda s: dataclasses.replace(s, key=keys), x, is_leaf=is_sample)
+
+    return keyed(x1, one), keyed(x2, two)
 
 
 def patterns(pattern: Any) -> tuple[Any, Any]:
