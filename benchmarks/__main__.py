@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from . import _machine, _peer, _table, empirical, kernels, krylov, lab
+from . import _machine, _peer, _table, empirical, kernels, krylov, lab, scaling
 
 app = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False, help=__doc__)
 Out = Annotated[pathlib.Path | None, typer.Option(help="Append the records to this file, one JSON object a line.")]
@@ -84,6 +84,22 @@ def kernels_command(
         _emit(records, out, json)
         if not json:
             kernels.report(records)
+
+
+@app.command(name="scaling")
+def scaling_command(
+    rounds: Annotated[int, typer.Option(min=1, help="Interleaved rounds.")] = 5,
+    cores: Cores = None,
+    out: Out = None,
+    json: Json = False,
+) -> None:
+    """Time compiled kernels as depth, the number of entries and threads grow."""
+    _confine(cores)
+    for grid in scaling.GRIDS:
+        records = scaling.run(grid, rounds)
+        _emit(records, out, json)
+        if not json:
+            scaling.report(records)
 
 
 @app.command(name="krylov")

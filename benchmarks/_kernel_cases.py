@@ -23,9 +23,9 @@ class KernelCase:
     peer_n: int
 
     @property
-    def duals(self) -> int:
-        """How many activations a vector passes; none are counted over space."""
-        return sum(row[0] in ("relu", "erf") for row in self.layers)
+    def activations(self) -> int:
+        """How many activations there are."""
+        return sum({"relu": 1, "erf": 1, "residual": 2}.get(row[0], 0) for row in self.layers)
 
     def draw(self, count: int, seed: int = 0) -> dict[str, np.ndarray]:
         """Return ``x``: the first ``count`` of the inputs, float32, Gaussian."""

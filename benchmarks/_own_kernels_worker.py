@@ -7,6 +7,9 @@ from _serve import serve
 
 import widelimit as wl
 from widelimit import arch
+from widelimit.engine._cost import pairs_of_positions
+from widelimit.engine._lowering import lowered
+from widelimit.engine._program import Dual
 
 
 def network(layers):
@@ -54,14 +57,16 @@ class Own:
         return jax.block_until_ready(self.kernel(self.x))
 
     def predict(self):
-        """Return what `Auto` says, and how far some entries are from float64 (of vectors), relative to the largest."""
+        """Return what `Auto` says, and how far some entries are from float64, relative to the largest."""
         choice = self.kernel.engine.select(self.net, self.x)
-        error = None
-        if self.x.ndim == 2:
-            few = self.x[:200]
-            exact = self.kernel(few.astype(np.float64))
-            error = float(np.max(np.abs(self.kernel(few) - exact)) / np.max(np.abs(exact)))
+        few = self.x[: 200 if self.x.ndim == 2 else 2]
+        kernel = wl.NTK(self.net, engine=choice.engine)
+        exact = kernel(few.astype(np.float64))
+        error = float(np.max(np.abs(kernel(few) - exact)) / np.max(np.abs(exact)))
         said = {"engine": type(choice.engine).__name__, "said": str(choice), "seconds": choice.seconds}
+        program = lowered(self.net, self.x.shape[1:])
+        pairs = zip(program.operations, pairs_of_positions(program), strict=True)
+        said["duals"] = sum(count for operation, count in pairs if isinstance(operation, Dual))
         return {**said, "apart": error}
 
 

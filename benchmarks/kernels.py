@@ -17,8 +17,12 @@ from ._table import Record, show, table
 from ._timing import Entry, interleave, ratios, spread
 from ._worker import EXACT_MEMORY, Worker
 
-TOLERANCE = 1e-4
-"""Of the peer's kernel, off the diagonal: on it, the peer's float32 loses digits, because it does not carry the gap."""
+TOLERANCE = 2e-4
+"""Of the peer's kernel, off the diagonal and per activation: its float32 loses digits, as it does not carry the gap.
+
+That both are the same kernel is tested in float64, against arrays of the peer (tests/oracles); here a wrong network is
+found.
+"""
 
 COLUMNS = {
     "side": "{side}",
@@ -49,27 +53,26 @@ def run(
             rows, said = _measured(case, sides, pathlib.Path(folder), rounds)
             if memory:
                 _add_memory(case, sides, pathlib.Path(folder), rows)
-        floors = floor(case, machine)
+        floors = floor(case, said["duals"], machine)
         for row in rows:
             if row["side"] == "own":
                 row["floor_percent"] = 100 * floors["floor_ms"] / row["ms"]
         yield [{**floors, **said}, *rows]
 
 
-def floor(case: KernelCase, machine: Record) -> Record:
-    """Return the least time that half a symmetric kernel of vectors needs here.
+def floor(case: KernelCase, duals: int, machine: Record) -> Record:
+    """Return the least time that half a symmetric kernel needs here.
 
-    Operations of the product of the inputs at the rate of a GEMM, bytes of the result written once at that of a copy,
-    and evaluations of activations at the rate measured in the cache (``duals`` of the machine): the sum of operations
-    and activations, or the bytes, whichever is more. Over space only the bytes are counted.
+    Operations of the product of the inputs at the rate of a GEMM (of vectors; at each pair of positions they are few),
+    bytes of the result written once at that of a copy, and the evaluations of activations in an entry, ``duals``, one
+    per pair of positions that is needed, at the rate measured in the cache (``duals_relu`` of the machine): the sum of
+    operations and activations, or the bytes, whichever is more.
     """
-    vectors = len(case.shape) == 1
-    flop = case.n**2 * case.shape[0] if vectors else 0
-    duals = case.n**2 / 2 * case.duals if vectors else 0
+    flop = case.n**2 * case.shape[0] if len(case.shape) == 1 else 0
     rate = machine["duals_erf"] if ("erf",) in case.layers else machine["duals_relu"]
     times = {
         "gemm_ms": 1e3 * flop / machine["gemm"],
-        "duals_ms": 1e3 * duals / rate,
+        "duals_ms": 1e3 * case.n**2 / 2 * duals / rate,
         "copy_ms": 1e3 * 4 * case.n**2 / machine["copy"],
     }
     least = max(times["gemm_ms"] + times["duals_ms"], times["copy_ms"])
@@ -174,7 +177,7 @@ def _check(case: KernelCase, rows: list[Record], folder: pathlib.Path) -> None:
             row["error"] = float(np.max(np.abs(theirs - part)) / np.max(np.abs(part)))
             off = ~np.eye(len(theirs), dtype=bool)
             apart = float(np.max(np.abs(theirs - part)[off]) / np.max(np.abs(part)))
-            if not apart < TOLERANCE:
+            if not apart < TOLERANCE * case.activations:
                 raise ValueError(f"{case.name}: the peer's kernel differs from ours by {apart:.1e} off the diagonal.")
 
 

@@ -5,9 +5,9 @@ average pooling, n training images, accuracy on a test set, mean over draws.
 
     python examples/cifar_few_shot.py --images cifar10.npz --sizes 40 160 640 --depths 8 14 --test 1000 --draws 5
 
-The file holds arrays x_train, y_train, x_test, y_test: images (n, height, width, channels) and numbers of classes. Without
-one, the 8×8 digits of scikit-learn are used. All sizes of a draw share one kernel: a smaller set is the beginning of the
-larger, with as many images of each class.
+The file holds arrays x_train, y_train, x_test, y_test: images (n, height, width, channels) and numbers of classes.
+Without one, the 8×8 digits of scikit-learn are used. All sizes of a draw share one kernel: a smaller set is the
+beginning of the larger, with as many images of each class.
 """
 
 import argparse

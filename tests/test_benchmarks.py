@@ -16,7 +16,19 @@ from typer.testing import CliRunner
 ROOT = pathlib.Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT))
 
-from benchmarks import _cases, _kernel_cases, _machine, _peer, _table, _timing, _worker, empirical, kernels, krylov  # noqa: E402
+from benchmarks import (
+    _cases,
+    _kernel_cases,
+    _machine,
+    _peer,
+    _table,
+    _timing,
+    _worker,
+    empirical,
+    kernels,
+    krylov,
+    scaling,
+)
 from benchmarks.__main__ import app  # noqa: E402
 from benchmarks._networks import NETWORKS  # noqa: E402
 
@@ -228,6 +240,25 @@ def test_krylov_and_spectral_agree():
     assert spectral["error"] == 0
     assert lanczos["error"] < 1e-6
     assert min(spectral["s"], lanczos["s"]) > 0
+
+
+def test_scaling_varies_one_number_at_a_time():
+    tiny = scaling.Grid("tiny", (4,), 2, 30, (1, 2), (20, 30))
+    rows = tiny.settings(2)
+    assert [row[0] for row in rows] == ["depth", "depth", "n", "n", "threads", "threads"]
+    for varied, depth, n, threads in rows:
+        middle = {"depth": depth == 2, "n": n == 30, "threads": threads == 2}
+        assert all(same for name, same in middle.items() if name != varied)
+
+
+@pytest.mark.slow
+def test_scaling_gives_records_and_a_table(capsys):
+    tiny = scaling.Grid("tiny", (4,), 2, 30, (1, 2), (20, 30))
+    records = json.loads(json.dumps(scaling.run(tiny, 1), allow_nan=False))
+    assert all(record["ms"] > 0 and record["ns"] > 0 for record in records)
+    assert next(r for r in records if r["variant"] == "threads")["speedup"] == 1
+    scaling.report(records)
+    assert "tiny" in capsys.readouterr().out
 
 
 def test_machine_rates_in_words():
