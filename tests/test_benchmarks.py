@@ -16,7 +16,7 @@ from typer.testing import CliRunner
 ROOT = pathlib.Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT))
 
-from benchmarks import (
+from benchmarks import (  # noqa: E402
     _cases,
     _kernel_cases,
     _machine,
