@@ -1,4 +1,4 @@
-"""The command line: ``widelimit lab``, ``widelimit race ...``, ``widelimit regime ...``."""
+"""The command line: ``widelimit lab``, ``widelimit race``, ``widelimit regime``, ``widelimit gram``."""
 
 import contextlib
 import json
@@ -136,6 +136,38 @@ def regime(
     else:
         typer.echo(str(result.report))
         typer.echo(f"\nWritten: {out}/report.html, {out}/regime.png, {out}/report.json")
+
+
+@app.command()
+def gram(
+    inputs: Annotated[pathlib.Path, typer.Argument(help="A .npy, .npz or .csv file with one example per row.")],
+    net: Annotated[
+        str, typer.Option(help="dense, cntk, myrtle5, ...; dense:3 with a depth; a .json file; a wrong name lists all.")
+    ] = "dense",
+    other: Annotated[
+        pathlib.Path | None, typer.Option(help="A second file: the kernel of the first inputs with these.")
+    ] = None,
+    key: Annotated[str | None, typer.Option(help="Array of an NPZ file; default: x, or the only one.")] = None,
+    kernel: Annotated[str, typer.Option(help="ntk or nngp.")] = "ntk",
+    double: Annotated[bool, typer.Option("--double", help="float64 in place of float32.")] = False,
+    plan: Annotated[bool, typer.Option("--plan", help="Say what it would take, and stop.")] = False,
+    out: Annotated[pathlib.Path, typer.Option(help="Where the matrix goes, as NPY.")] = pathlib.Path("gram.npy"),
+) -> None:
+    """Write the kernel matrix of an infinite network on data."""
+    with _sentences():
+        from . import recipes
+
+        recipes.prepare_file(out, ".npy")
+        built = recipes.network(net)
+        dtype = "float64" if double else "float32"
+        x1, x2 = (None if f is None else recipes.read_inputs(f, key).astype(dtype) for f in (inputs, other))
+        assert x1 is not None
+        typer.echo(str(recipes.gram_plan(built, x1, x2)), err=True)
+        if plan:
+            return
+        matrix = recipes.gram(built, x1, x2, kernel=kernel)
+        recipes.write_array(out, matrix)
+    typer.echo(f"Written: {out}, {matrix.shape[0]} x {matrix.shape[1]} in {matrix.dtype}")
 
 
 @app.command()

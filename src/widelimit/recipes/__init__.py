@@ -5,6 +5,12 @@ from ._architecture import PARAMETERIZATIONS as PARAMETERIZATIONS
 from ._architecture import Architecture as Architecture
 from ._data import Dataset as Dataset
 from ._data import load as load
+from ._gram import KERNELS as KERNELS
+from ._gram import gram as gram
+from ._gram import gram_plan as gram_plan
+from ._gram import read_inputs as read_inputs
+from ._networks import NETWORKS as NETWORKS
+from ._networks import network as network
 from ._race import RaceConfig as RaceConfig
 from ._race import race as race
 from ._race_files import write_race as write_race
@@ -20,4 +26,6 @@ from ._regime_files import write_regime as write_regime
 from ._widths import WidthsConfig as WidthsConfig
 from ._widths import WidthSweep as WidthSweep
 from ._widths import width_sweep as width_sweep
+from ._write import prepare_file as prepare_file
 from ._write import prepare_folder as prepare_folder
+from ._write import write_array as write_array

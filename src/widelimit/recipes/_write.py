@@ -7,6 +7,8 @@ import shutil
 import tempfile
 from typing import Any
 
+import numpy as np
+
 from .._typing import Callable
 
 
@@ -27,6 +29,42 @@ def prepare_folder(folder: pathlib.Path) -> None:
     where = folder if folder.exists() else folder.parent
     if not os.access(where, os.W_OK):
         raise ValueError(f"out is {str(folder)!r}, but {str(where)!r} is not writable.")
+
+
+def prepare_file(path: pathlib.Path, suffix: str) -> None:
+    """Refuse, before any work, a file that could not be written later.
+
+    Raises
+    ------
+    ValueError
+        If the path has another suffix, is a folder, or cannot be written.
+    """
+    if path.suffix != suffix:
+        raise ValueError(f"out is {str(path)!r}; expected a file that ends in {suffix}.")
+    if path.is_dir():
+        raise ValueError(f"out is {str(path)!r}, which is a folder; expected a file, which may be new.")
+    prepare_folder(path.parent)
+
+
+def write_array(path: pathlib.Path, array: np.ndarray) -> None:
+    """Write an array as NPY in one step: a file of that name is complete, old or new.
+
+    Raises
+    ------
+    ValueError
+        If the disk does not take it; then nothing is left behind.
+    """
+    path.parent.mkdir(exist_ok=True)
+    handle, name = tempfile.mkstemp(prefix=f".{path.name}-", dir=path.parent)
+    try:
+        with os.fdopen(handle, "wb") as file:
+            np.save(file, array, allow_pickle=False)
+        pathlib.Path(name).chmod(0o644)
+        os.replace(name, path)
+    except OSError as error:
+        raise ValueError(f"out is {str(path)!r}, which cannot be written: {error.strerror}.") from None
+    finally:
+        pathlib.Path(name).unlink(missing_ok=True)
 
 
 def write_folder(folder: pathlib.Path, files: dict[str, Callable[[pathlib.Path], None]]) -> None:
