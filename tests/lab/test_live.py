@@ -269,7 +269,7 @@ def test_an_option_that_the_compiler_does_not_know_is_left_out(monkeypatch):
     cube = _program.program(1)(to_the_power)
     assert cube(3, np.full((), 2.0)) == 8
     # What is wrong with a function is not taken for an option.
-    with pytest.raises(TypeError, match="Unexpected|unsupported|not"):
+    with pytest.raises(TypeError):
         cube("three", np.full((), 2.0))
 
 

@@ -74,9 +74,7 @@ def _jobs(shape: Shape, infinite: Shape, points: int, inputs: int) -> list[tuple
 
     one, whole = array(), array(kind=np.int64)
     params = tuple({name: array(*size) for name, size in own.items()} for own in shapes_of(shape.net(1.0, 1.0)))
-    problem = Problem(
-        array(points, 1), array(points), array(points), one, one, one, one, one, array(inputs, 1)
-    )
+    problem = Problem(array(points, 1), array(points), array(points), one, one, one, one, one, array(inputs, 1))
     motion = Motion(params, params, whole, one, one, array(kind=np.bool_))
     return [
         (look, shape, problem, params, params),

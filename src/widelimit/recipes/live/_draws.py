@@ -54,7 +54,8 @@ def shapes_of(net: Serial) -> tuple[dict[str, tuple[int, ...]], ...]:
 
 def scaled(net: Serial, numbers: Params) -> Params:
     """Return normal numbers, each times its standard deviation."""
-    return tuple(_scaled(layer, own) if isinstance(layer, Dense) else own for layer, own in zip(net.layers, numbers))
+    pairs = zip(net.layers, numbers, strict=True)
+    return tuple(_scaled(layer, own) if isinstance(layer, Dense) else own for layer, own in pairs)
 
 
 def _scaled(layer: Dense, own: dict[str, Array]) -> dict[str, Array]:

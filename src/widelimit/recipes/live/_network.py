@@ -76,15 +76,15 @@ class Problem(NamedTuple):
     Curves are drawn at ``grid``, (m, 1).
     """
 
-    x: Array
-    y: Array
-    weight: Array
-    weight_std: Array
-    bias_std: Array
-    learning_rate: Array
-    ridge: Array
-    bound: Array
-    grid: Array
+    x: Any  # Arrays of NumPy or JAX, as in the other records.
+    y: Any
+    weight: Any
+    weight_std: Any
+    bias_std: Any
+    learning_rate: Any
+    ridge: Any
+    bound: Any
+    grid: Any
 
 
 class Motion(NamedTuple):
@@ -95,21 +95,21 @@ class Motion(NamedTuple):
 
     params: Params
     gradient: Params
-    step: Array
-    highest: Array
-    speed: Array
-    diverged: Array
+    step: Any
+    highest: Any
+    speed: Any
+    diverged: Any
 
 
 class Look(NamedTuple):
     """What is seen of the network at one moment."""
 
-    grid: Array
-    train: Array
-    ntk: Array
-    features: Array
-    loss: Array
-    moved: Array
+    grid: Any
+    train: Any
+    ntk: Any
+    features: Any
+    loss: Any
+    moved: Any
 
 
 for _record in (Problem, Motion, Look):

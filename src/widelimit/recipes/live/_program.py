@@ -83,7 +83,7 @@ class Program:
 
         return finish
 
-    def _jit(self, traced: Callable[..., Any], more: dict[str, Any]) -> Callable[..., Any]:
+    def _jit(self, traced: Callable[..., Any], more: dict[str, Any]) -> Any:
         options = {"xla_backend_optimization_level": self._level, **more}
         # Said, because arrays that come from a program that was kept say more of their place than others do.
         place = jax.sharding.SingleDeviceSharding(jax.devices()[0])

@@ -59,7 +59,7 @@ class LiveRun:
     def __init__(self, fixed: _Fixed, changes: tuple[Change, ...]) -> None:
         self._fixed = fixed
         self.changes = changes
-        # Seconds that a frame takes by itself, and each step.
+        # Seconds that looking takes in each frame, and each step.
         self._look, self._per_step = 0.01, 1e-4
         self._opening = self._open(self.rewind())
 
@@ -148,7 +148,8 @@ class LiveRun:
         fixed = self._fixed
         if steps:
             self._motion = train(fixed.shape, fixed.problem, fixed.first, self._motion, np.asarray(steps, np.int64))
-        seen = Look(*(np.asarray(a) for a in look(fixed.shape, fixed.problem, fixed.first, self._motion.params)))
+        seen = look(fixed.shape, fixed.problem, fixed.first, self._motion.params)
+        seen = Look(*(np.asarray(a) for a in seen))
         step, diverged = int(self._motion.step), bool(self._motion.diverged)
         highest, speed = float(self._motion.highest), float(self._motion.speed)
         arrays = _arrays(fixed, seen, step)
@@ -254,7 +255,7 @@ def _numbers(fixed: _Fixed, seen: Look, arrays: dict[str, np.ndarray], step: int
     rate = float(fixed.problem.learning_rate)
     far = {name: bool(np.abs(arrays[name]).max() > LARGEST) for name in ("linear", "infinite")}
     half = {name: 0.5 * float(np.sum((arrays[f"{name}_train"] - fixed.y) ** 2)) for name in ("linear", "infinite")}
-    cosine = float(np.sum(ntk * start) / (np.linalg.norm(ntk) * np.linalg.norm(start)))
+    cosine = float(np.sum(ntk * start) / (_length(ntk) * _length(start)))
     numbers = {
         "step": float(step),
         "time": rate * step,
@@ -264,9 +265,9 @@ def _numbers(fixed: _Fixed, seen: Look, arrays: dict[str, np.ndarray], step: int
         "loss_infinite": half["infinite"],
         "mse": 2 * float(seen.loss) / n,
         "parameter_change": float(seen.moved) / fixed.length,
-        "kernel_change": float(np.linalg.norm(ntk - start) / np.linalg.norm(start)),
+        "kernel_change": _length(ntk - start) / _length(start),
         "kernel_rotation": 1 - cosine,
-        "feature_change": float(np.linalg.norm(h - h0) / np.linalg.norm(h0)),
+        "feature_change": _length(h - h0) / _length(h0),
         "gap": _share(arrays["finite"] - arrays["linear"], learnt, far["linear"]),
         "gap_infinite": _share(arrays["finite"] - arrays["infinite"], learnt, far["infinite"]),
         "sharpness": rate * float(arrays["spectrum"][0] + fixed.config.ridge) / 2,
@@ -287,6 +288,11 @@ def _phase(fixed: _Fixed, numbers: dict, speed: float, moved: float, step: int, 
 
 def _share(difference: np.ndarray, learnt: float, far: bool) -> float | None:
     return None if far or learnt < 1e-12 else _rms(difference) / learnt
+
+
+def _length(values: np.ndarray) -> float:
+    # `np.linalg.norm` wakes the threads of BLAS, which then wait for work beside those of JAX.
+    return float(np.sqrt(np.sum(values**2)))
 
 
 def _rms(values: np.ndarray) -> float:

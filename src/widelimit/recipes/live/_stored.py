@@ -2,9 +2,9 @@
 
 JAX keeps compiled code under a key that it finds by tracing and lowering; for the small networks of the lab these take
 longer than everything else. So the lowered program itself is kept (`jax.export`), in the folder in which JAX keeps
-compiled code, where there is one. Its key is made of the source of this package, the versions of JAX and equinox, the
-function, its static argument and the shapes of the others. A file that is no such program, or cannot be read or written,
-is treated as if it were not there.
+compiled code, where there is one. Its key is made of the source of this package, the versions of JAX, equinox and
+NumPy, the function, its static argument and the shapes of the others. A file that is no such program, or cannot be
+read or written, is treated as if it were not there.
 """
 
 from __future__ import annotations
@@ -61,17 +61,22 @@ def traced(fn: Callable[..., Any], static: Hashable, args: tuple[Any, ...]) -> C
 
 
 def _folder() -> pathlib.Path | None:
-    name = jax.config.jax_compilation_cache_dir
+    name = _setting("jax_compilation_cache_dir")
     # With flatbuffers JAX writes programs; it comes with the lab alone.
     known = name and os.path.isdir(name) and importlib.util.find_spec("flatbuffers")
     return pathlib.Path(name) if known else None
 
 
+def _setting(name: str) -> Any:
+    return getattr(jax.config, name)
+
+
 def _key(fn: Callable[..., Any], static: Hashable, args: tuple[Any, ...]) -> str:
     leaves, tree = jax.tree.flatten(args)
     shapes = [(np.shape(leaf), str(leaf.dtype)) for leaf in leaves]
-    settings = (jax.config.jax_default_matmul_precision, jax.config.jax_default_prng_impl, jax.default_backend())
-    told = (_source(), fn.__module__, fn.__qualname__, repr(static), str(tree), shapes, settings)
+    settings = [_setting(name) for name in ("jax_default_matmul_precision", "jax_default_prng_impl")]
+    place = (jax.default_backend(), *settings)
+    told = (_source(), fn.__module__, fn.__qualname__, repr(static), str(tree), shapes, place)
     return hashlib.sha256(repr(told).encode()).hexdigest()[:40]
 
 
