@@ -15,7 +15,7 @@ from widelimit.recipes.live import (
     LivePhase,
     LiveRun,
     _draws,
-    _options,
+    _program,
     clamp,
     measure,
     parameters,
@@ -201,6 +201,8 @@ def test_divergence_stops_before_anything_is_no_number(step):
     assert all(np.isfinite(array).all() for array in frame.arrays.values())
     assert all(math.isfinite(value) for value in frame.numbers.values() if value is not None)
     assert run.advance(10).step == frame.step
+    assert run.rewind().step == 0
+    assert run.advance(500).step == frame.step
 
 
 @pytest.mark.parametrize("width", [64, 512])
@@ -233,7 +235,7 @@ def compiled_functions(caplog, config):
             LiveRun.open(config).advance(17)
     finally:
         jax.config.update("jax_log_compiles", before)
-    parts = ("_vectors", "_matrix", "tangents", "limit", "advance")
+    parts = ("vectors", "matrix", "start", "limit", "train", "look")
     logged = " ".join(r.getMessage() for r in caplog.records if r.getMessage().startswith("Compiling"))
     return {name for name in parts if f"jit({name})" in logged}
 
@@ -243,7 +245,7 @@ def test_a_changed_value_does_not_compile_again(caplog):
     changed = LiveConfig(weight_std=1.1, bias_std=0.5, target="bump", points=13, ridge=0.1, step=0.3, seed=9)
     assert compiled_functions(caplog, changed) == set()
     # Another width compiles the network anew, but neither the limit nor random numbers, which know no width.
-    assert compiled_functions(caplog, LiveConfig(width=8)) == {"tangents", "advance"}
+    assert compiled_functions(caplog, LiveConfig(width=8)) == {"start", "train", "look"}
 
 
 @pytest.mark.parametrize(
@@ -258,13 +260,17 @@ def test_initial_parameters_are_those_of_the_network(width, depth, parameterizat
     jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-13), drawn, expected)
 
 
+def to_the_power(power, x):
+    return x**power
+
+
 def test_an_option_that_the_compiler_does_not_know_is_left_out(monkeypatch):
-    monkeypatch.setattr(_options, "UNFUSED", {"xla_no_such_option": True})
-    _options.options.cache_clear()
-    assert _options.options(1) == {"xla_backend_optimization_level": 1}
-    monkeypatch.undo()
-    _options.options.cache_clear()
-    assert _options.compiled_at(1)(lambda power, x: x**power)(3, jnp.full((), 2.0)) == 8
+    monkeypatch.setattr(_program, "QUICK", {"xla_no_such_option": True})
+    cube = _program.program(1)(to_the_power)
+    assert cube(3, np.full((), 2.0)) == 8
+    # What is wrong with a function is not taken for an option.
+    with pytest.raises(TypeError):
+        cube("three", np.full((), 2.0))
 
 
 def test_the_opening_stays_that_of_step_zero():

@@ -1,11 +1,11 @@
 """Finite networks trained by full-batch gradient descent, many seeds at once."""
 
 import functools
+from typing import Any
 
 import equinox as eqx
 import jax
 import jax.numpy as jnp
-import optax
 
 from .._typing import Array, Key, Params, Shape
 from ..arch import AbstractLayer
@@ -74,12 +74,14 @@ def _outputs(net: AbstractLayer, params: Params, x: Array) -> Array:
 
 @eqx.filter_jit
 def _advance(trainer: Trainer, params: Params, x: Array, recorded: Array) -> tuple[Params, Array, Array]:
+    import optax  # Here, because the lab, which does without it, would wait for it when it starts.
+
     optimizer = optax.sgd(trainer.learning_rate)
 
     def objective(params: Params) -> Array:
         return trainer.loss.value(trainer.net.apply(params, trainer.x), trainer.y)
 
-    def one(params: Params, state: optax.OptState) -> tuple[Params, optax.OptState, Array]:
+    def one(params: Params, state: Any) -> tuple[Params, Any, Array]:
         value, gradient = jax.value_and_grad(objective)(params)
         gradient = jax.tree.map(lambda rate, g: rate * g, trainer.net.learning_rates(params), gradient)
         updates, state = optimizer.update(gradient, state, params)

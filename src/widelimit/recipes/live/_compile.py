@@ -6,49 +6,49 @@ import concurrent.futures
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 
 from ..._typing import Callable
 from ._config import LiveConfig
-from ._draws import draw
-from ._network import Motion, Problem, Shape, advance, limit, pad, tangents
-from ._options import drop, drop_all
+from ._draws import LEAST, shapes_of, vectors
+from ._network import Motion, Problem, Shape, limit, look, pad, start, train
+from ._program import Program, drop, drop_all
 from ._targets import grid, training_points
 
 _ready: set[tuple[Shape, Shape, int, int]] = set()
 
 
 def compiled(shape: Shape, infinite: Shape, points: int, inputs: int) -> None:
-    """Call every compiled function of a run once, on ones, each in a thread of its own.
+    """Compile all programs of a run: the next is traced while those before it are compiled.
 
-    Compilation leaves Python's lock alone, so that it takes about half the time on two cores; the calls themselves are
-    short. What has been compiled before costs those calls alone, and the same shapes are asked for once.
+    Tracing holds Python's lock, compiling leaves it alone. What has been compiled before costs nothing.
     """
     key = (shape, infinite, points, inputs)
     if key in _ready:
         return
     jobs = _jobs(*key)
     with concurrent.futures.ThreadPoolExecutor(len(jobs)) as pool:
-        for job in [pool.submit(_call, *job) for job in jobs]:
-            job.result()
+        for compiling in [pool.submit(program.begin(*args)) for program, *args in jobs]:
+            compiling.result()
     _ready.add(key)
 
 
 def compile_ahead(config: LiveConfig, wait: Callable[[], None]) -> None:
-    """Compile what a state needs, one function after the other, in the thread that calls.
+    """Compile what a state needs, one program after the other, in the thread that calls.
 
     Parameters
     ----------
     config
         The state, as clamped.
     wait
-        Called before each function; it may take its time.
+        Called before each program is traced, and before it is compiled; it may take its time.
     """
     x, _ = training_points(config)
-    for job in _jobs(Shape.of(config), Shape.of_limit(config), len(pad(x)), len(grid())):
+    for program, *args in _jobs(Shape.of(config), Shape.of_limit(config), len(pad(x)), len(grid())):
         wait()
-        _call(*job)
+        compile_it = program.begin(*args)
+        wait()
+        compile_it()
 
 
 def code_of(config: LiveConfig) -> tuple[Shape, int]:
@@ -67,27 +67,22 @@ def let_go(code: tuple[Shape, int]) -> None:
         _ready.discard(key)
 
 
-def _jobs(shape: Shape, infinite: Shape, points: int, inputs: int) -> list[tuple[Any, ...]]:
-    # The compiled functions of a run, each with its arguments.
-    with jax.enable_x64(True):
-        one, zero = jnp.ones((), jnp.float64), jnp.zeros((), jnp.int64)
-        x, curve, column = (jnp.asarray(np.ones(size)) for size in ((points, 1), (inputs, 1), (points,)))
-        like = jax.eval_shape(lambda: Shape.net(shape, one, one).init(jax.random.key(0), (1,)))
-        first = jax.tree.map(lambda leaf: np.ones(leaf.shape, leaf.dtype), like)
-        problem = Problem(x, column, column, one, one, one, one, one, curve)
-        motion = Motion(first, zero, one, one, jnp.zeros((), bool))
+def _jobs(shape: Shape, infinite: Shape, points: int, inputs: int) -> list[tuple[Program, Any, *tuple[Any, ...]]]:
+    # The programs of a run, each with its first argument and the shapes of the others; what compiles longest is first.
+    def array(*size: int, kind: Any = np.float64) -> jax.ShapeDtypeStruct:
+        return jax.ShapeDtypeStruct(size, kind)
+
+    one, whole = array(), array(kind=np.int64)
+    params = tuple({name: array(*size) for name, size in own.items()} for own in shapes_of(shape.net(1.0, 1.0)))
+    problem = Problem(array(points, 1), array(points), array(points), one, one, one, one, one, array(inputs, 1))
+    motion = Motion(params, params, whole, one, one, array(kind=np.bool_))
     return [
-        (advance, shape, problem, first, motion, zero),
-        (draw, shape.net(1.0, 1.0), 0),
+        (look, shape, problem, params, params),
+        (train, shape, problem, params, motion, whole),
+        (vectors, LEAST, whole),
         (limit, infinite, problem),
-        (tangents, shape, problem, first),
+        (start, shape, problem, params),
     ]
-
-
-def _call(fn: Callable[..., Any], *args: Any) -> None:
-    # The precision is that of a thread.
-    with jax.enable_x64(True):
-        jax.block_until_ready(fn(*args))
 
 
 def forget() -> None:

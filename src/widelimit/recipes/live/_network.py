@@ -9,10 +9,11 @@ the array up: the compiled code depends on the architecture and on the rounded-u
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import equinox as eqx
 import jax
+import jax.export
 import jax.numpy as jnp
 import numpy as np
 
@@ -23,7 +24,8 @@ from ...engine import Reference
 from ...kernels import EmpiricalNTK
 from .._architecture import Architecture
 from ._config import LiveConfig
-from ._options import compiled_at
+from ._draws import scaled
+from ._program import program
 
 ROUND = 16
 
@@ -68,43 +70,51 @@ class Shape(eqx.Module):
         return (*jax.tree.map(lambda _: 0.0, rates[:-1]), rates[-1])
 
 
-class Problem(eqx.Module):
+class Problem(NamedTuple):
     """The values of a run: padded points (n, 1) and (n,), their weights, scales, step size, ridge, a bound of the loss.
 
     Curves are drawn at ``grid``, (m, 1).
     """
 
-    x: Array
-    y: Array
-    weight: Array
-    weight_std: Array
-    bias_std: Array
-    learning_rate: Array
-    ridge: Array
-    bound: Array
-    grid: Array
+    x: Any  # Arrays of NumPy or JAX, as in the other records.
+    y: Any
+    weight: Any
+    weight_std: Any
+    bias_std: Any
+    learning_rate: Any
+    ridge: Any
+    bound: Any
+    grid: Any
 
 
-class Motion(eqx.Module):
-    """Where training is: parameters, steps, highest loss so far, length of the last step, whether the next diverges."""
+class Motion(NamedTuple):
+    """Where training is.
+
+    Parameters and the gradient there, steps, highest loss so far, length of the next step, whether it diverges.
+    """
 
     params: Params
-    step: Array
-    highest: Array
-    speed: Array
-    diverged: Array
+    gradient: Params
+    step: Any
+    highest: Any
+    speed: Any
+    diverged: Any
 
 
-class Look(eqx.Module):
+class Look(NamedTuple):
     """What is seen of the network at one moment."""
 
-    grid: Array
-    train: Array
-    ntk: Array
-    features: Array
-    loss: Array
-    moved: Array
-    norm: Array
+    grid: Any
+    train: Any
+    ntk: Any
+    features: Any
+    loss: Any
+    moved: Any
+
+
+for _record in (Problem, Motion, Look):
+    # So that programs that take or return them can be kept on disk.
+    jax.export.register_namedtuple_serialization(_record, serialized_name=f"widelimit.live.{_record.__name__}")
 
 
 def pad(values: np.ndarray) -> np.ndarray:
@@ -113,16 +123,20 @@ def pad(values: np.ndarray) -> np.ndarray:
     return np.concatenate([values, np.full(size - len(values), values[-1])])
 
 
-@compiled_at(0)
-def tangents(shape: Shape, problem: Problem, params: Params) -> tuple[Array, Array]:
-    """Return the empirical NTK on training inputs, and of the grid with them."""
+@program(0)
+def start(shape: Shape, problem: Problem, numbers: Params) -> tuple[Params, Array, tuple[Array, Array]]:
+    """Return the initial parameters of normal numbers, their length, and the empirical NTK there.
+
+    It is that of training inputs, and that of the grid with them.
+    """
     net = shape.net(problem.weight_std, problem.bias_std)
-    kernel = EmpiricalNTK(net.apply, params, Trace(), StructuredDerivatives(), shape.rates(net, params))
+    first = scaled(net, numbers)
+    kernel = EmpiricalNTK(net.apply, first, Trace(), StructuredDerivatives(), shape.rates(net, first))
     block = kernel.block(jnp.concatenate([problem.x, problem.grid]), problem.x)
-    return block[: len(problem.x)], block[len(problem.x) :]
+    return first, _norm(first), (block[: len(problem.x)], block[len(problem.x) :])
 
 
-@compiled_at(0)
+@program(0)
 def limit(shape: Shape, problem: Problem) -> tuple[Array, Array, Array]:
     """Return the infinite-width NTK (the NNGP, where frozen) and NNGP of all inputs with training inputs.
 
@@ -134,58 +148,64 @@ def limit(shape: Shape, problem: Problem) -> tuple[Array, Array, Array]:
     return block.nngp if shape.freeze else block.ntk, block.nngp, Reference().diagonal(net, problem.grid).nngp
 
 
-@compiled_at(1)
-def advance(shape: Shape, problem: Problem, first: Params, motion: Motion, steps: Array) -> tuple[Motion, Look]:
-    """Make at most ``steps`` gradient steps, and look; stop before the loss passes its bound or is no number."""
+@program(1, given_up=2)
+def train(shape: Shape, problem: Problem, first: Params, motion: Motion, steps: Array) -> Motion:
+    """Make at most ``steps`` gradient steps; stop before the loss passes its bound or is no number."""
     net = shape.net(problem.weight_std, problem.bias_std)
     rates = shape.rates(net, first)
     evaluate = jax.value_and_grad(lambda p: _half_squares(problem, net.apply(p, problem.x)[:, 0]))
 
-    def more(carry: tuple[Array, Motion, Params]) -> Array:
-        done, motion, _ = carry
+    def more(carry: tuple[Array, Motion]) -> Array:
+        done, motion = carry
         return (done <= steps) & ~motion.diverged
 
-    def step(carry: tuple[Array, Motion, Params]) -> tuple[Array, Motion, Params]:
-        done, motion, gradient = carry
-        # The first round stays where it is and finds the gradient, so that there is one gradient to compile.
+    def step(carry: tuple[Array, Motion]) -> tuple[Array, Motion]:
+        done, motion = carry
+        # Round 0 stays where it is and finds the gradient, so that there is one gradient to compile.
         real = done > 0
-        rate = jnp.where(real, problem.learning_rate, 0.0)
-
-        def change(p: Array, p0: Array, r: Any, g: Array) -> Array:
-            return -rate * (r * g + jnp.where(jnp.asarray(r) > 0, problem.ridge, 0.0) * (p - p0))
-
-        changes = jax.tree.map(change, motion.params, first, rates, gradient)
+        changes = _changes(problem, rates, first, motion, jnp.where(real, problem.learning_rate, 0.0))
         moved = jax.tree.map(jnp.add, motion.params, changes)
         value, gradient = evaluate(moved)
         ok = value <= problem.bound
         params = jax.tree.map(lambda new, old: jnp.where(ok, new, old), moved, motion.params)
         highest = jnp.where(ok, jnp.maximum(motion.highest, value), motion.highest)
-        speed = jnp.where(ok & real, _norm(changes), motion.speed)
-        return done + 1, Motion(params, motion.step + (ok & real), highest, speed, ~ok), gradient
+        return done + 1, Motion(params, gradient, motion.step + (ok & real), highest, motion.speed, ~ok)
 
-    still = jax.tree.map(jnp.zeros_like, first)
-    motion = jax.lax.while_loop(more, step, (jnp.zeros_like(steps), motion, still))[1]
-    return motion, _look(shape, problem, first, motion.params)
+    # Behind the first step the gradient is there.
+    begun = jnp.where(motion.step > 0, jnp.ones_like(steps), jnp.zeros_like(steps))
+    motion = jax.lax.while_loop(more, step, (begun, motion))[1]
+    speed = _norm(_changes(problem, rates, first, motion, problem.learning_rate))
+    return motion._replace(speed=speed)
 
 
-def _look(shape: Shape, problem: Problem, first: Params, params: Params) -> Look:
+def _changes(problem: Problem, rates: Any, first: Params, motion: Motion, rate: Array) -> Params:
+    # What one gradient step adds to the parameters.
+    def change(p: Array, p0: Array, r: Any, g: Array) -> Array:
+        return -rate * (r * g + jnp.where(jnp.asarray(r) > 0, problem.ridge, 0.0) * (p - p0))
+
+    return jax.tree.map(change, motion.params, first, rates, motion.gradient)
+
+
+@program(1)
+def look(shape: Shape, problem: Problem, first: Params, params: Params) -> Look:
+    """Return what is seen of the network with these parameters."""
     net = shape.net(problem.weight_std, problem.bias_std)
 
-    def features(x: Array) -> Array:
+    def seen(x: Array) -> tuple[Array, Array]:
         for layer, p in zip(net.layers[:-1], params[:-1], strict=True):
             x = layer(p, x)
-        return x
+        return x, net.layers[-1](params[-1], x)[0]
 
     kernel = EmpiricalNTK(net.apply, params, Trace(), StructuredDerivatives(), shape.rates(net, first))
-    f = net.apply(params, jnp.concatenate([problem.x, problem.grid]))[:, 0]
+    n = len(problem.x)
+    features, f = jax.vmap(seen)(jnp.concatenate([problem.x, problem.grid]))
     return Look(
-        grid=f[len(problem.x) :],
-        train=f[: len(problem.x)],
+        grid=f[n:],
+        train=f[:n],
         ntk=kernel.block(problem.x),
-        features=jax.vmap(features)(problem.x),
-        loss=_half_squares(problem, f[: len(problem.x)]),
+        features=features[:n],
+        loss=_half_squares(problem, f[:n]),
         moved=_norm(jax.tree.map(lambda a, b: a - b, params, first)),
-        norm=_norm(first),
     )
 
 

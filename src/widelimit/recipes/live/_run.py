@@ -12,20 +12,19 @@ import time
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 
 from ._compile import compiled
 from ._config import Change, LiveConfig, clamp
-from ._draws import draw
+from ._draws import numbers
 from ._frame import Frame, LivePhase
 from ._linear import ConstantKernel, variance
-from ._network import Look, Motion, Problem, Shape, advance, limit, pad, tangents
+from ._network import Look, Motion, Problem, Shape, limit, look, pad, start, train
 from ._regime import sentence
 from ._targets import TARGETS, grid, training_points
 
 GROWTH = 0.04
-SECONDS_PER_FRAME = 0.035
+SECONDS_PER_FRAME = 0.045
 MOST_STEPS = 2_000_000
 BOUND = 1e6
 LARGEST = 1e6
@@ -51,6 +50,7 @@ class _Fixed:
     has_limit: bool
     reference_scale: float
     loss: float
+    length: float
 
 
 class LiveRun:
@@ -59,7 +59,7 @@ class LiveRun:
     def __init__(self, fixed: _Fixed, changes: tuple[Change, ...]) -> None:
         self._fixed = fixed
         self.changes = changes
-        # Seconds that a frame takes by itself, and each step.
+        # Seconds that looking takes in each frame, and each step.
         self._look, self._per_step = 0.01, 1e-4
         self._opening = self._open(self.rewind())
 
@@ -73,8 +73,7 @@ class LiveRun:
             If the state makes no sense; see `clamp`.
         """
         config, changes = clamp(config)
-        with jax.enable_x64(True):
-            return LiveRun(_begin(config), changes)
+        return LiveRun(_begin(config), changes)
 
     @property
     def config(self) -> LiveConfig:
@@ -83,8 +82,7 @@ class LiveRun:
 
     def rewind(self) -> Frame:
         """Go back to step 0 with the same initial parameters."""
-        with jax.enable_x64(True):
-            self._motion = _still(self._fixed.first, self._fixed.loss)
+        self._motion = _still(self._fixed.first, self._fixed.loss)
         return self.frame()
 
     @property
@@ -126,7 +124,7 @@ class LiveRun:
             At most so many; 0 grows them with the step, so that all time scales are seen.
         """
         wanted = wanted or max(1, round(GROWTH * int(self._motion.step)))
-        return max(1, min(wanted, int(SECONDS_PER_FRAME / self._per_step)))
+        return max(1, min(wanted, int((SECONDS_PER_FRAME - self._look) / self._per_step)))
 
     def advance(self, steps: int) -> Frame:
         """Make at most ``steps`` gradient steps and return what is then seen."""
@@ -134,8 +132,9 @@ class LiveRun:
             raise ValueError(f"steps is {steps}; expected a positive number of gradient steps.")
         began = time.perf_counter()
         frame = self._move(steps)
-        training = max(time.perf_counter() - began - self._look, 1e-6)
-        self._per_step = 0.5 * (self._per_step + training / steps)
+        taken = time.perf_counter() - began
+        self._look = min(self._look, taken)
+        self._per_step = 0.5 * (self._per_step + max(taken - self._look, 1e-6) / steps)
         return frame
 
     def frame(self) -> Frame:
@@ -147,13 +146,12 @@ class LiveRun:
 
     def _move(self, steps: int) -> Frame:
         fixed = self._fixed
-        with jax.enable_x64(True):
-            self._motion, seen = advance(
-                fixed.shape, fixed.problem, fixed.first, self._motion, jnp.asarray(steps, jnp.int64)
-            )
-            seen = jax.tree.map(lambda a: np.asarray(a, np.float64), seen)
-            step, diverged = int(self._motion.step), bool(self._motion.diverged)
-            highest, speed = float(self._motion.highest), float(self._motion.speed)
+        if steps:
+            self._motion = train(fixed.shape, fixed.problem, fixed.first, self._motion, np.asarray(steps, np.int64))
+        seen = look(fixed.shape, fixed.problem, fixed.first, self._motion.params)
+        seen = Look(*(np.asarray(a) for a in seen))
+        step, diverged = int(self._motion.step), bool(self._motion.diverged)
+        highest, speed = float(self._motion.highest), float(self._motion.speed)
         arrays = _arrays(fixed, seen, step)
         numbers = _numbers(fixed, seen, arrays, step) | {"diverged": float(diverged), "loss_highest": highest}
         phase = _phase(fixed, numbers, speed, float(seen.moved), step, diverged)
@@ -172,11 +170,11 @@ def _begin(config: LiveConfig) -> _Fixed:
     n, inputs = len(x), grid()
     weight = np.r_[np.ones(n), np.zeros(len(pad(x)) - n)]
     values = [pad(x)[:, None], pad(y), weight, config.weight_std, config.bias_std, 0.0, config.ridge, np.inf]
-    problem = Problem(*(jnp.asarray(v, jnp.float64) for v in (*values, inputs[:, None])))
+    problem = Problem(*(np.asarray(v, np.float64) for v in (*values, inputs[:, None])))
     shape, infinite = Shape.of(config), Shape.of_limit(config)
     compiled(shape, infinite, len(problem.x), len(inputs))
-    first = draw(shape.net(config.weight_std, config.bias_std), config.seed)
-    train, cross = tangents(shape, problem, first)
+    normal = numbers(shape.net(config.weight_std, config.bias_std), config.seed)
+    first, length, (train, cross) = start(shape, problem, normal)
     train, cross = np.asarray(train)[:n, :n], np.asarray(cross)[:, :n]
     largest = np.linalg.eigvalsh(train)[-1]
     if not np.isfinite(largest) or largest <= 0:
@@ -184,16 +182,16 @@ def _begin(config: LiveConfig) -> _Fixed:
             "the kernel of this network is zero at its start, so that nothing can be learnt: raise a scale."
         )
     rate = config.step * 2 / (largest + config.ridge)
-    problem = dataclasses.replace(problem, learning_rate=jnp.asarray(rate, jnp.float64))
+    problem = problem._replace(learning_rate=np.asarray(rate))
     ntk, nngp, own = (np.asarray(a) for a in limit(infinite, problem))
     size = len(problem.x)
     ntk_train, ntk_cross = ntk[:n, :n], ntk[size:, :n]
     has_limit = config.parameterization in ("ntk", "standard")
     # Without a kernel limit the reference keeps its own time: its step is as large a share of its largest stable one.
     ratio = 1.0 if has_limit else largest / np.linalg.eigvalsh(ntk_train)[-1]
-    _, seen = advance(shape, problem, first, _still(first, 0.0), jnp.zeros((), jnp.int64))
+    seen = look(shape, problem, first, first)
     bound = BOUND * (float(seen.loss) + 0.5 * float(np.sum(y**2)) + 1e-12)
-    problem = dataclasses.replace(problem, bound=jnp.asarray(bound, jnp.float64))
+    problem = problem._replace(bound=np.asarray(bound))
     return _Fixed(
         config=config,
         shape=shape,
@@ -211,12 +209,15 @@ def _begin(config: LiveConfig) -> _Fixed:
         has_limit=has_limit,
         reference_scale=float(ratio),
         loss=float(seen.loss),
+        length=float(length),
     )
 
 
 def _still(first: Any, loss: float) -> Motion:
-    zero = jnp.zeros((), jnp.float64)
-    return Motion(first, jnp.zeros((), jnp.int64), zero + loss, zero, jnp.zeros((), bool))
+    # The gradient is not known yet, and anything finite may stand in its place; both are given up to `train`.
+    params, gradient = (jax.tree.map(np.array, first) for _ in range(2))
+    zero = np.zeros(())
+    return Motion(params, gradient, np.zeros((), np.int64), zero + loss, zero, np.zeros((), np.bool_))
 
 
 def _arrays(fixed: _Fixed, seen: Look, step: int) -> dict[str, np.ndarray]:
@@ -254,7 +255,7 @@ def _numbers(fixed: _Fixed, seen: Look, arrays: dict[str, np.ndarray], step: int
     rate = float(fixed.problem.learning_rate)
     far = {name: bool(np.abs(arrays[name]).max() > LARGEST) for name in ("linear", "infinite")}
     half = {name: 0.5 * float(np.sum((arrays[f"{name}_train"] - fixed.y) ** 2)) for name in ("linear", "infinite")}
-    cosine = float(np.sum(ntk * start) / (np.linalg.norm(ntk) * np.linalg.norm(start)))
+    cosine = float(np.sum(ntk * start) / (_length(ntk) * _length(start)))
     numbers = {
         "step": float(step),
         "time": rate * step,
@@ -263,10 +264,10 @@ def _numbers(fixed: _Fixed, seen: Look, arrays: dict[str, np.ndarray], step: int
         "loss_linear": half["linear"],
         "loss_infinite": half["infinite"],
         "mse": 2 * float(seen.loss) / n,
-        "parameter_change": float(seen.moved) / float(seen.norm),
-        "kernel_change": float(np.linalg.norm(ntk - start) / np.linalg.norm(start)),
+        "parameter_change": float(seen.moved) / fixed.length,
+        "kernel_change": _length(ntk - start) / _length(start),
         "kernel_rotation": 1 - cosine,
-        "feature_change": float(np.linalg.norm(h - h0) / np.linalg.norm(h0)),
+        "feature_change": _length(h - h0) / _length(h0),
         "gap": _share(arrays["finite"] - arrays["linear"], learnt, far["linear"]),
         "gap_infinite": _share(arrays["finite"] - arrays["infinite"], learnt, far["infinite"]),
         "sharpness": rate * float(arrays["spectrum"][0] + fixed.config.ridge) / 2,
@@ -287,6 +288,11 @@ def _phase(fixed: _Fixed, numbers: dict, speed: float, moved: float, step: int, 
 
 def _share(difference: np.ndarray, learnt: float, far: bool) -> float | None:
     return None if far or learnt < 1e-12 else _rms(difference) / learnt
+
+
+def _length(values: np.ndarray) -> float:
+    # `np.linalg.norm` wakes the threads of BLAS, which then wait for work beside those of JAX.
+    return float(np.sqrt(np.sum(values**2)))
 
 
 def _rms(values: np.ndarray) -> float:
