@@ -12,7 +12,8 @@ that the work per pair is small. For a code of `DUALS` there are
 ================================  =================================================================================
 
 with ``p`` four numbers of the dual. All are as `dual.AbstractDual` defines them, in the type of their arguments;
-formulas and sources are in the docstrings of `dual`. Zero variances are handled as there.
+formulas and sources are in the docstrings of `dual`. Zero variances are handled as there. Smooth activations without a
+function here have the code `SERIES`: their numbers are a position in a table and three counts (`_native_series`).
 """
 
 import math
@@ -21,19 +22,22 @@ from typing import Any
 
 from .. import dual
 from ..dual import AbstractDual
+from ._hermite import is_smooth
 from ._native_math import angle_and_segment, arctan2, excess_of_sine, loop, scalar
 
-RELU, ERF, GELU, SIN, SIGN = range(5)
+RELU, ERF, GELU, SIN, SIGN, SERIES = range(6)
 
 
 def code_of(activation: AbstractDual) -> int | None:
     """Return the code of an activation, None if it has none."""
+    if is_smooth(activation):
+        return SERIES
     entry = _TABLE.get(type(activation))
     return None if entry is None else entry[0]
 
 
 def parameters_of(activation: AbstractDual) -> tuple[float, float, float, float]:
-    """Return the four numbers of an activation with a code."""
+    """Return the four numbers of an activation with a code other than `SERIES`."""
     found = _TABLE[type(activation)][1](activation)
     return (*found, *(0.0,) * (4 - len(found)))  # type: ignore[return-value]
 
