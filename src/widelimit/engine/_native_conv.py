@@ -8,12 +8,13 @@ import numpy as np
 from .. import _check
 from . import _native_plan as field
 from ._base import Block
+from ._hermite import expansions, is_smooth, second_moments
 from ._native_pairs import FINISH, HALF, MOMENTS, OWN, PAIRS, run
 from ._native_planes import Work
 from ._native_planner import plan
 from ._native_run import Task, _given
 from ._on_disk import fixed, is_loaded
-from ._program import Program
+from ._program import Dual, Program
 from ._progress import progress
 from ._simd import WIDTH
 from ._threads import workers
@@ -56,7 +57,7 @@ class Images:
         """Return NNGP and NTK of inputs of one dtype, (n1, n2); one that is not wanted is empty."""
         _check.finite(x, "x1")
         _check.finite(y, "x2")
-        ready = _Ready(self.program, x.dtype)
+        ready = _Ready(self.program, [x, y])
         x, y = (a.reshape(len(a), -1) for a in (x, y))
         out = np.empty((2, len(x), len(y)), x.dtype)
         if not is_loaded(run, x.dtype):
@@ -77,7 +78,7 @@ class Images:
     def diagonal(self, x: np.ndarray) -> Block:
         """Return NNGP and NTK of each input with itself, (n,)."""
         _check.finite(x, "x")
-        ready, flat = _Ready(self.program, x.dtype), x.reshape(len(x), -1)
+        ready, flat = _Ready(self.program, [x]), x.reshape(len(x), -1)
         out = np.empty((2, len(x)), x.dtype)
         for first in range(0, len(x), WIDTH):
             ready.own(flat, out, first)
@@ -85,10 +86,12 @@ class Images:
 
 
 class _Ready:
-    # The plan in one precision, and the memory of each thread.
-    def __init__(self, program: Program, dtype: np.dtype) -> None:
-        self.plan = plan(program, dtype)
-        self.dtype = dtype
+    # The plan in one precision and for the variances that inputs bring, and the memory of each thread.
+    def __init__(self, program: Program, batches: list[np.ndarray]) -> None:
+        self.dtype: Any = batches[0].dtype
+        smooth = any(isinstance(op, Dual) and is_smooth(op.dual) for op in program.operations)
+        found = expansions(program, second_moments(batches), self.dtype) if smooth else None
+        self.plan = plan(program, self.dtype, found)
         self.stopped: Any = lambda: False
         self._local = threading.local()
 

@@ -11,7 +11,7 @@ from numba import njit
 
 from . import _native_duals as duals
 from ._native_code import ADD, DUAL, LINEAR, LOAD, NORM, SAVE, SCALE
-from ._native_duals import ERF, GELU, RELU, SERIES, SIN
+from ._native_duals import RELU, SERIES
 from ._native_math import __file__ as _math_file
 from ._native_math import loop
 from ._native_series import __file__ as _series_file
@@ -89,34 +89,13 @@ def _sides(code, q, m, out):
 # --- one block of pairs
 
 
-def _row_of(pair):
-    @loop
-    def row(p, x, y, gap, ntk):
-        a, b, c = y
-        for j in range(gap.shape[0]):
-            g, slope = pair(p, x, (a[j], b[j], c[j]), gap[j])
-            gap[j] = g
-            ntk[j] *= slope
-
-    return row
-
-
-_relu_row, _erf_row, _gelu_row = _row_of(duals.relu_pair), _row_of(duals.erf_pair), _row_of(duals.gelu_pair)
-_sin_row, _sign_row = _row_of(duals.sin_pair), _row_of(duals.sign_pair)
-
-
 @loop
-def _dual(code, p, x, y, gap, ntk):
-    if code == RELU:
-        _relu_row(p, x, y, gap, ntk)
-    elif code == ERF:
-        _erf_row(p, x, y, gap, ntk)
-    elif code == GELU:
-        _gelu_row(p, x, y, gap, ntk)
-    elif code == SIN:
-        _sin_row(p, x, y, gap, ntk)
-    else:
-        _sign_row(p, x, y, gap, ntk)
+def _relu(p, x, y, gap, ntk):
+    a, b, c = y
+    for j in range(gap.shape[0]):
+        g, slope = duals.relu_pair(p, x, (a[j], b[j], c[j]), gap[j])
+        gap[j] = g
+        ntk[j] *= slope
 
 
 @loop
@@ -174,17 +153,20 @@ def _run(code, one, others, kept, state):
                     apart = x_sides[row, i] - y_sides[row, low + j]
                     gap[j] += apart * (x_sides[row + 1, i] - y_sides[row + 1, low + j])
         else:
-            if op == DUAL + SERIES:
+            if op > DUAL + RELU:
                 xs, ys = pointer(x_sides, row * x_sides.shape[1] + i), pointer(y_sides, row * y_sides.shape[1] + low)
-                one, other = (xs, x_sides.shape[1], 0), (ys, y_sides.shape[1], 1)
-                series_block(_counts(p), one, other, pointer(gap, 0), pointer(ntk, 0), n)
+                g, t, across, down = pointer(gap, 0), pointer(ntk, 0), x_sides.shape[1], y_sides.shape[1]
+                if op == DUAL + SERIES:
+                    series_block(_counts(p), (xs, across, 0), (ys, down, 1), g, t, n)
+                else:
+                    duals.block(op - DUAL, p, (xs, across), (ys, down), g, t, n)
                 continue
             x = (x_sides[row, i], x_sides[row + 1, i], x_sides[row + 2, i])
             y = (y_sides[row, low:high], y_sides[row + 1, low:high], y_sides[row + 2, low:high])
             if op == NORM:
                 _norm(p, x, y, gap, ntk)
             else:
-                _dual(op - DUAL, p, x, y, gap, ntk)
+                _relu(p, x, y, gap, ntk)
 
 
 @loop

@@ -61,7 +61,7 @@ def _chain(x: Any, y: Any, first: int, count: int, odd: int, z: Any) -> Any:
     return total, below, falls
 
 
-@inline
+@part
 def series_pair(counts: tuple[int, int, int], x: Any, y: Any, g: Any) -> Any:
     """Return gap and slope of 16 pairs; x and y are (pointer to rows, their distance, whether it has lanes)."""
     lengths, even, odd = counts
