@@ -42,8 +42,11 @@ BLOCK = 32
 MOST = 4096
 """The most terms; beyond, the reference is faster."""
 
-HEADER = 3
-"""Numbers in front of a table: middle of the interval, inverse of half its length, nodes."""
+HEADER = 4
+"""Numbers in front of a table: middle of the interval, inverse of half its length, nodes, the least that counts."""
+
+KNOWN = 4
+"""Numbers of one input in front of those that are interpolated."""
 
 LARGEST = 2**24
 """Numbers of all tables together: positions in them are exact in float32."""
@@ -83,8 +86,8 @@ class Expansion(NamedTuple):
 
     @property
     def rows(self) -> int:
-        """Numbers of one input that pairs need: s and 1/s, and what is interpolated."""
-        return 2 + self.lengths + self.even + self.odd
+        """Numbers of one input that pairs need."""
+        return KNOWN + self.lengths + self.even + self.odd
 
 
 def is_smooth(activation: AbstractDual) -> bool:
@@ -187,7 +190,7 @@ def expansion(activation: AbstractDual, q: tuple[float, float], accuracy: Accura
     for nodes in NODES:
         angles = math.pi * (np.arange(nodes) + 0.5) / nodes
         s = np.append(np.maximum(middle + half * np.cos(angles), 0.0), 0.0)
-        parts = _parts(activation, s, accuracy)
+        parts, least = _parts(activation, s, accuracy)
         series = [_series(rows[:, :-1], angles) for rows in parts]
         degree = max(_degree(rows, accuracy) for rows in series)
         if degree < nodes - 3:
@@ -196,7 +199,7 @@ def expansion(activation: AbstractDual, q: tuple[float, float], accuracy: Accura
         raise NoNativeForm(f"{activation!r} is no smooth function of a variance between {q[0]:.3g} and {q[1]:.3g}")
     moments = np.polynomial.chebyshev.chebval(np.linspace(-1, 1, 8 * nodes), series[0][0])
     rows = [np.column_stack([a[:, -1], c[:, : degree + 1]]) for a, c in zip(parts, series, strict=True)]
-    table = np.concatenate([[middle, 1 / half, degree + 1], *(a.ravel() for a in rows)])
+    table = np.concatenate([[middle, 1 / half, degree + 1, least], *(a.ravel() for a in rows)])
     _, lengths, even, odd = (len(rows) for rows in parts)
     return Expansion(lengths, even, odd, table, (max(float(moments.min()), 0.0), float(moments.max())))
 
@@ -217,15 +220,16 @@ def _degree(series: np.ndarray, accuracy: Accuracy) -> int:
     return max(1, int(np.nonzero(large.any(0))[0].max(initial=0)))
 
 
-def _parts(activation: AbstractDual, s: np.ndarray, accuracy: Accuracy) -> list[np.ndarray]:
-    # Rows of functions at standard deviations: (moment, mean), lengths, even and odd coefficients.
+def _parts(activation: AbstractDual, s: np.ndarray, accuracy: Accuracy) -> tuple[list[np.ndarray], float]:
+    # Rows of functions at standard deviations: (moment, mean), lengths, even and odd coefficients; and the least
+    # coefficient that counts.
     b, mean, moment = _coefficients(activation, s, accuracy)
     curve = np.concatenate([mean[None], s * b / np.sqrt(np.arange(1, len(b) + 1))[:, None]])
     size = math.sqrt(moment.max()) or 1.0
     directions, singular, _ = np.linalg.svd(curve[:, :-1] - curve[:, :1], full_matrices=False)
     lengths = directions[:, singular > accuracy.dimensions * size].T @ curve
     least = 1e-2 * math.sqrt(accuracy.terms) * math.sqrt(np.sum(b**2, 0).max())
-    return [np.stack([moment, mean]), lengths, *(_trimmed(b[k::2], least) for k in (0, 1))]
+    return [np.stack([moment, mean]), lengths, *(_trimmed(b[k::2], least) for k in (0, 1))], least
 
 
 def _trimmed(rows: np.ndarray, least: float) -> np.ndarray:

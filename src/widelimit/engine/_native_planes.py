@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 
 from . import _native_duals as duals
 from . import _native_plan as field
+from ._hermite import KNOWN
 from ._native_arc import ARC_DOUBLE, ARC_SINGLE, SEGMENT_DOUBLE, SEGMENT_SINGLE
 from ._native_duals import RELU
 from ._native_plan import NOTHING
@@ -350,7 +351,7 @@ def _row_dual(plan: Any, op: Any, work: Work, sides: tuple[Side, Side], at: Any)
         t = t + ((both * 0.5 - g) * n[SHARE] + n[BIAS])
         if op[KIND] == duals.SERIES:
             # Rows of one position stand together: they come from the memory one after another.
-            start, rows = op[FEATURE] + size, 2 + counts[0] + counts[1] + counts[2]
+            start, rows = op[FEATURE] + size, KNOWN + counts[0] + counts[1] + counts[2]
             first = pointer(x.table, (start + (p + c) * rows) * lanes)
             second = pointer(y.table, (start + (q + c) * rows) * WIDTH)
             g, slope = series_pair(counts, (first, lanes, x.lanes), (second, WIDTH, 1), g)

@@ -4,6 +4,7 @@ import math
 from typing import Any
 
 from . import _native_plan as field
+from ._hermite import KNOWN
 from ._native_duals import RELU, SERIES, moment, prepare
 from ._native_planes import Side, Work
 from ._native_series import expand
@@ -75,7 +76,7 @@ def _of_dual(plan: Any, op: Any, side: Side, total: Any, at: int) -> None:
         seen[k] = total[k] * n[field.GAIN] + n[field.SHIFT]
     if op[field.KIND] == SERIES:
         counts = (int(p[1]), int(p[2]), int(p[3]))
-        rows = 2 + counts[0] + counts[1] + counts[2]
+        rows = KNOWN + counts[0] + counts[1] + counts[2]
         here = pointer(side.table, (op[FEATURE] + size + at * rows) * WIDTH)
         moments, _ = expand(pointer(plan.series, int(p[0])), counts, load(seen, 0), here, WIDTH)
         store(out, 0, moments)

@@ -1,7 +1,7 @@
 r"""Smooth activations by their series in compiled loops, 16 pairs at a time: tables of `_hermite` in vectors of lanes.
 
-Of one input pairs see rows of numbers: s, 1/s, and what is interpolated at s: dimensions of the curve, coefficients
-with even k, and with odd k. Sums over k run from the last to the first, with :math:`x = \rho^2` and
+Of one input pairs see rows of numbers: s, 1/s, how many even and odd coefficients count for it and its neighbours in the
+vector, and what is interpolated at s: dimensions of the curve, coefficients with even k, and with odd k. Sums over k run from the last to the first, with :math:`x = \rho^2` and
 :math:`1 - \rho^{k+1} = h\,(\dots)` written out, so that nothing cancels where inputs are close.
 """
 
@@ -9,8 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from ._hermite import HEADER, MOST
-from ._simd import WIDTH, greater, inline, lesser, load, part, pointer, root, spread, store, where_positive
+from ._hermite import HEADER, KNOWN, MOST
+from ._simd import WIDTH, greater, inline, lesser, load, part, pointer, root, spread, store, where_positive, zeros
 
 _SHARES = 1 / np.arange(1.0, MOST + 2)
 
@@ -25,17 +25,31 @@ def _interpolated(table: Any, row: int, nodes: int, t: Any, s: Any) -> Any:
     return where_positive(s, t * now - after + table[row + 1], table[row])
 
 
+@inline
+def _needed(rows: Any, first: int, count: int, step: int, least: Any) -> int:
+    # How many coefficients there are up to the last that is not negligible for any of 16 inputs.
+    for k in range(count - 1, -1, -1):
+        for lane in range(WIDTH):
+            if abs(rows[(first + k) * step + lane]) > least:
+                return k + 1
+    return 0
+
+
 @part
 def expand(table: Any, counts: tuple[int, int, int], q: Any, out: Any, step: int) -> Any:
     """Write the rows of 16 inputs of variances ``q`` at a distance of ``step``; return second moment and mean."""
-    middle, scale, nodes = table[0], table[1], int(table[2])
+    middle, scale, nodes, least = table[0], table[1], int(table[2]), table[3]
+    lengths, even, odd = counts
     s = root(greater(q, 0.0))
     t = (s - middle) * scale
     width, rows = nodes + 1, pointer(table, HEADER)
     store(out, 0, s)
     store(out, step, where_positive(s, 1.0 / s, 0.0))
-    for k in range(counts[0] + counts[1] + counts[2]):
-        store(out, (k + 2) * step, _interpolated(rows, (k + 2) * width, nodes, t, s))
+    for k in range(lengths + even + odd):
+        store(out, (k + KNOWN) * step, _interpolated(rows, (k + 2) * width, nodes, t, s))
+    first = KNOWN + lengths
+    store(out, 2 * step, zeros(out) + _needed(out, first, even, step, least))
+    store(out, 3 * step, zeros(out) + _needed(out, first + even, odd, step, least))
     return _interpolated(rows, 0, nodes, t, s), _interpolated(rows, width, nodes, t, s)
 
 
@@ -46,6 +60,13 @@ def _row(side: Any, k: int) -> Any:
     if lanes:
         return load(array, k * step)
     return spread(array, k * step)
+
+
+@inline
+def _terms(x: Any, y: Any, k: int, most: int) -> int:
+    # Coefficients that count for one input, and for 16 partners, who may belong to two vectors.
+    there = max(int(y[0][k * y[1]]), int(y[0][k * y[1] + WIDTH - 1]))
+    return min(max(int(x[0][k * x[1]]), there), most)
 
 
 @inline
@@ -72,11 +93,12 @@ def series_pair(counts: tuple[int, int, int], x: Any, y: Any, g: Any) -> Any:
     rho = 1.0 - h
     z = rho * rho
     moved = z * 0.0
-    for k in range(2, 2 + lengths):
+    start = KNOWN + lengths
+    for k in range(KNOWN, start):
         d = _row(x, k) - load(y[0], k * y[1])
         moved = moved + d * d
-    first, v, falls = _chain(x, y, 2 + lengths, even, 0, z)
-    second, u, others = _chain(x, y, 2 + lengths + even, odd, 1, z)
+    first, v, falls = _chain(x, y, start, _terms(x, y, 2, even), 0, z)
+    second, u, others = _chain(x, y, start + even, _terms(x, y, 3, odd), 1, z)
     drop = v + (rho + 1.0) * (rho * falls + u + z * others)
     return moved * 0.5 + size * h * drop, first + rho * second
 
