@@ -22,6 +22,9 @@ from ._threads import workers
 HELD = 2**25
 """Bytes of moments of those inputs that meet all partners at a time."""
 
+GROUPS = 4
+"""Groups of 16 partners that are remembered: tiles come group by group, on several threads."""
+
 CALL = 2**21
 """Operations on 16 numbers, about, in one call of compiled code: some tenths of a second, after which Ctrl-C works."""
 
@@ -93,7 +96,8 @@ class _Ready:
         found = expansions(program, second_moments(batches), self.dtype) if smooth else None
         self.plan = plan(program, self.dtype, found)
         self.stopped: Any = lambda: False
-        self._local = threading.local()
+        self._local, self._lock = threading.local(), threading.Lock()
+        self._groups: dict[int, tuple[Any, list]] = {}
 
     def tiles(self, low: int, high: int, columns: int, symmetric: bool) -> list[Tile]:
         # Of a symmetric kernel those below the diagonal, and on it.
@@ -130,7 +134,7 @@ class _Ready:
             values, moments = (np.concatenate([a, np.repeat(a[-1:], WIDTH - count, 0)]) for a in (values, moments))
         values = fixed(values)
         found, sums = np.empty((len(values), 2 * WIDTH), self.dtype), np.empty((len(values), 4 * WIDTH))
-        partners, step = self._side(y, tile.group), self._rows()
+        partners, step = self._partners(y, tile.group), self._rows()
         for low in range(0, len(values), step):
             if self.stopped():
                 return 0.0
@@ -146,6 +150,17 @@ class _Ready:
         if tile.mirrored:
             out[:, columns, some] = np.swapaxes(both, 1, 2)
         return float(count * (columns.stop - columns.start))
+
+    def _partners(self, y: np.ndarray, group: int) -> tuple[np.ndarray, np.ndarray]:
+        # What is known of 16 partners, found once for all of the tiles that follow each other with them.
+        with self._lock:
+            lock, found = self._groups.setdefault(group, (threading.Lock(), []))
+            for old in list(self._groups)[:-GROUPS]:
+                del self._groups[old]
+        with lock:
+            if not found:
+                found.append(self._side(y, group))
+            return found[0]
 
     def own(self, x: np.ndarray, out: np.ndarray, first: int) -> None:
         found = np.empty((1, 2 * WIDTH), self.dtype)

@@ -98,8 +98,8 @@ def _entry(stamp: int, cache: bool) -> Any:
         plan = Plan(
             pointer(given.ops, 0), pointer(given.numbers, 0), pointer(given.stages, 0), pointer(given.offsets, 0),
             pointer(given.places, 0), pointer(given.weights, 0), pointer(given.arc, 0), pointer(given.segment, 0),
-            pointer(given.series, 0), given.tiny, given.depth, given.pitch, given.margin, given.slot, given.half, given.rows, given.planes,
-            given.pooled, given.table,
+            pointer(given.series, 0), given.tiny, given.depth, given.pitch, given.margin, given.slot, given.half,
+            given.rows, given.planes, given.pooled, given.table,
         )  # fmt: skip
         work = Work(pointer(memory.planes, 0), pointer(memory.pooled, 0), pointer(memory.sums, 0))
         y = Side(pointer(partners[0], 0), pointer(partners[1], 0), 1)

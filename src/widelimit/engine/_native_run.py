@@ -79,7 +79,9 @@ class Vectors:
     def __init__(self, program: Program, found: dict[int, Expansion] | None = None) -> None:
         self.program = program
         self.code = encoded(program, found)
-        self.ready = found is not None or not any(isinstance(op, Dual) and is_smooth(op.dual) for op in program.operations)
+        self.ready = found is not None or not any(
+            isinstance(op, Dual) and is_smooth(op.dual) for op in program.operations
+        )
 
     def block(self, x: np.ndarray, y: np.ndarray, task: Task) -> Block:
         """Return NNGP and NTK of inputs of one dtype, (n1, n2); one that is not wanted is empty."""

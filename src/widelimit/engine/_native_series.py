@@ -1,8 +1,9 @@
-r"""Smooth activations by their series in compiled loops, 16 pairs at a time: tables of `_hermite` in vectors of lanes.
+r"""Smooth activations by their series in compiled loops, 16 pairs at a time, from the tables of `_hermite`.
 
-Of one input pairs see rows of numbers: s, 1/s, how many even and odd coefficients count for it and its neighbours in the
-vector, and what is interpolated at s: dimensions of the curve, coefficients with even k, and with odd k. Sums over k run from the last to the first, with :math:`x = \rho^2` and
-:math:`1 - \rho^{k+1} = h\,(\dots)` written out, so that nothing cancels where inputs are close.
+Of one input pairs see rows of numbers: s, 1/s, how many even and odd coefficients count for it and its neighbours in
+the vector, and what is interpolated at s: dimensions of the curve, coefficients with even k, and with odd k. Sums over
+k run from the last to the first, with :math:`x = \rho^2` and :math:`1 - \rho^{k+1} = h\,(\dots)` written out, so that
+nothing cancels where inputs are close.
 """
 
 from typing import Any
