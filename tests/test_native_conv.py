@@ -57,7 +57,8 @@ IMAGES = {
     "around_even": wl.serial(around(), wl.Relu(), around((2, 2), strides=(2, 2)), wl.Relu(), around(), *end()),
     "around_pool": wl.serial(around(), wl.Relu(), AVERAGE((2, 2)), around(), wl.Relu(), *end(FLAT())),
     "smooth": wl.serial(conv(), wl.Erf(), conv(), wl.Gelu(), conv(), wl.Sin(), conv(), wl.Cos(), *end()),
-    "series": wl.serial(conv(), wl.residual(arch.Tanh(), conv()), arch.Softplus(), *end()),
+    "series": wl.serial(conv(), arch.Snake(), conv(), wl.Gaussian(), *end()),
+    "series_residual": wl.serial(conv(), wl.residual(arch.Tanh(), conv()), arch.Softplus(), *end()),
     "dense_within": wl.serial(conv(), wl.Relu(), wl.Dense(8, 1.2, 0.1), arch.Scale(0.8), wl.Relu(), *end()),
     "standard": wl.serial(
         wl.Conv(8, (3, 3), 1.3, 0.2, padding=arch.Zeros(), parameterization=STANDARD), wl.Relu(), *end()
