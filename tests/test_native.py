@@ -19,6 +19,7 @@ from widelimit.arch._rates import frozen, with_learning_rate
 from widelimit.engine import Auto, Native, NoNativeForm, Reference, Wanted
 from widelimit.engine import _native_run as run
 from widelimit.engine import _threads as threads
+from widelimit.engine._hermite import is_smooth
 from widelimit.engine._on_disk import on_disk
 
 RNG = np.random.default_rng(0)
@@ -64,6 +65,10 @@ NETS = {
     "means_meet": wl.serial(
         *parts(*(wl.serial(dense(), a) for a in (wl.Relu(), wl.Gelu(), wl.Abs()))), wl.LayerNorm(eps=0.1), dense(1)
     ),
+    # A series in compiled loops, and a closed form in the reference, which compiles a series of its own slowly.
+    "series": wl.serial(
+        dense(), arch.Snake(), dense(), wl.Gaussian(), dense(), arch.Polynomial(0.3, -1.0, 0.5), dense(1)
+    ),
     "repeat": wl.serial(dense(), wl.Relu(), arch.repeat(wl.serial(dense(), wl.Relu()), 3), arch.Scale(0.7), dense(1)),
     "no_dropout": wl.serial(dense(), wl.Relu(), wl.Dropout(0.0), dense(1)),
 }
@@ -98,47 +103,45 @@ def test_symmetric_is_rectangular_and_the_diagonal_its_own(name):
         np.testing.assert_allclose(d, np.diag(a), rtol=1e-12, atol=1e-14 * np.abs(b).max())
 
 
-def random_net(seed):
-    """Draw an architecture: layers, branches and scales at random."""
-    rng = np.random.default_rng(seed)
-    kinds = [wl.Relu, wl.Erf, wl.Gelu, wl.LeakyRelu, wl.Sin, wl.Cos, wl.Abs]
-
-    def weights():
-        make = standard if rng.random() < 0.3 else dense
-        layer = make(8, float(rng.uniform(0.5, 1.8)), float(rng.uniform(0, 0.5)) if rng.random() < 0.7 else None)
-        return with_learning_rate(layer, float(rng.choice([0.0, 0.5, 2.0]))) if rng.random() < 0.3 else layer
-
-    def activation():
-        return kinds[rng.integers(len(kinds))]()
-
-    def chain(depth):
-        found = []
-        for _ in range(rng.integers(1, 4)):
-            kind = rng.integers(4) if depth else 0
-            if kind == 1:
-                found += [weights(), wl.residual(activation(), weights())]
-            elif kind == 2:
-                found += [weights(), *parts(chain(depth - 1), chain(depth - 1))]
-            elif kind == 3:
-                found += [weights(), wl.LayerNorm(eps=0.05), activation()]
-            else:
-                found += [weights(), activation()]
-        return wl.serial(*found, weights())
-
-    return wl.serial(*chain(2).layers, activation(), weights())
-
-
-@pytest.mark.parametrize("seed", range(2))
-def test_they_agree_on_random_architectures(seed):
-    agree(random_net(seed), X, Y, DOUBLE)
-    agree(random_net(seed), X.astype(np.float32), Y.astype(np.float32), SINGLE)
+SERIES = [n for n, (d, _) in DUALS.items() if is_smooth(d)]
 
 
 @pytest.mark.thorough
-@pytest.mark.parametrize("seed", range(2, 40))
-def test_they_agree_on_more_random_architectures(seed):
-    agree(random_net(seed), X, Y, DOUBLE)
-    agree(random_net(seed), X.astype(np.float32), X[:11].astype(np.float32), SINGLE)
+@pytest.mark.parametrize("name", SERIES)
+def test_smooth_activations_by_their_series(name):
+    """Equal, close and zero inputs, and a layer whose signal has a small variance; with biases and without."""
+    activation = arch.Activation(DUALS[name][0])
+    for bias in (0.2, None):
+        net = wl.serial(dense(8, 0.6, bias), activation, dense(8, 0.9, bias), activation, dense(1))
+        agree(net, X, Y, DOUBLE)
+        agree(net, X.astype(np.float32), Y.astype(np.float32), SINGLE)
+
+
+@pytest.mark.thorough
+@pytest.mark.parametrize("norm", [False, True])
+def test_series_at_depth_20(norm):
+    net = wl.serial(*[layer for _ in range(20) for layer in (dense(), arch.Tanh())], dense(1))
+    x = BASE / np.sqrt(np.mean(BASE**2, 1, keepdims=True)) if norm else X
+    agree(net, x, x, DOUBLE)
+    agree(net, x.astype(np.float32), x.astype(np.float32), SINGLE)
+
+
+def test_a_series_that_is_too_long_is_left_to_the_reference():
+    net = wl.serial(dense(8, 6.0), arch.Exp(), dense(1))
+    with pytest.raises(NoNativeForm, match=r"Exp.*too steep or too large"):
+        Native().block(net, BASE, BASE)
+    x = RNG.standard_normal((70, 5))
+    with jax.enable_x64(True):
+        for a, b in zip(AUTO.block(net, x, x), Reference().block(net, x, x), strict=True):
+            np.testing.assert_array_equal(a, b)
+        for a, b in zip(AUTO.diagonal(net, x), Reference().diagonal(net, x), strict=True):
+            np.testing.assert_array_equal(a, b)
+
+
+def test_infinite_variances_are_refused():
+    net = wl.serial(dense(), arch.Tanh(), dense(1))
+    with pytest.raises(NoNativeForm, match="not finite"):
+        Native().block(net, 1e200 * BASE, BASE)
 
 
 @pytest.mark.parametrize("d", [6, run.DIRECT + 7])

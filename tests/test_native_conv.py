@@ -57,6 +57,8 @@ IMAGES = {
     "around_even": wl.serial(around(), wl.Relu(), around((2, 2), strides=(2, 2)), wl.Relu(), around(), *end()),
     "around_pool": wl.serial(around(), wl.Relu(), AVERAGE((2, 2)), around(), wl.Relu(), *end(FLAT())),
     "smooth": wl.serial(conv(), wl.Erf(), conv(), wl.Gelu(), conv(), wl.Sin(), conv(), wl.Cos(), *end()),
+    "series": wl.serial(conv(), arch.Snake(), conv(), wl.Gaussian(), *end()),
+    "series_residual": wl.serial(conv(), wl.residual(arch.Tanh(), conv()), arch.Softplus(), *end()),
     "dense_within": wl.serial(conv(), wl.Relu(), wl.Dense(8, 1.2, 0.1), arch.Scale(0.8), wl.Relu(), *end()),
     "standard": wl.serial(
         wl.Conv(8, (3, 3), 1.3, 0.2, padding=arch.Zeros(), parameterization=STANDARD), wl.Relu(), *end()
@@ -115,7 +117,7 @@ def assert_close(found, expected, tolerance):
         np.testing.assert_allclose(a, b, rtol=tolerance, atol=tolerance * np.abs(b).max())
 
 
-QUICK = ("global", "flatten", "strides", "around", "head", "myrtle", "wide_resnet", "sequence")
+QUICK = ("global", "series", "flatten", "strides", "around", "head", "myrtle", "wide_resnet", "sequence")
 NAMES = [name if name in QUICK else pytest.param(name, marks=pytest.mark.thorough) for name in CASES]
 # Behind a pooling the gap of inputs that nearly agree is a difference of numbers of ordinary size, also in the
 # reference: its error is that of rounding, and an angle, its root, is right to the root of that.
@@ -169,50 +171,6 @@ def test_threads_and_tiles_change_nothing():
     three = Native(threads=3).block(net, x, y)
     for a, b in zip(one, three, strict=True):
         np.testing.assert_array_equal(a, b)
-
-
-def random_net(rng):
-    """Return a random network for images with a native form."""
-    duals = [wl.Relu(), wl.LeakyRelu(0.3), wl.Erf(), wl.Gelu(), wl.Abs(), wl.Identity()]
-    padding = rng.choice([arch.Zeros(), arch.Circular()])
-
-    def filtered(strides=(1, 1)):
-        shape = tuple(int(n) for n in rng.integers(1, 4, 2))
-        scales = float(rng.uniform(0.8, 1.5)), rng.choice([None, 0.3])
-        return wl.Conv(4, shape, *scales, strides=strides, padding=padding)
-
-    def dual():
-        return duals[rng.integers(len(duals))]
-
-    layers = [filtered(), dual()]
-    for _ in range(rng.integers(1, 4)):
-        kind = rng.integers(4)
-        if kind == 0:
-            layers += [filtered(), dual()]
-        elif kind == 1:
-            layers += [filtered(), wl.residual(dual(), filtered()), dual()]
-        elif kind == 2:
-            layers += [filtered((2, 2)), dual()] if len(layers) == 2 else [filtered()]
-        else:
-            layers += [AVERAGE((2, 2), strides=(1, 1))]
-    pool = rng.choice([wl.GlobalAvgPool(), arch.GlobalSumPool(), FLAT()])
-    return wl.serial(*layers, filtered(), dual(), pool, wl.Dense(1))
-
-
-@pytest.mark.parametrize("seed", range(2))
-def test_random_networks_agree_with_the_reference(seed):
-    net = random_net(np.random.default_rng(seed))
-    x = np.random.default_rng(seed).standard_normal((4, 6, 6, 2))
-    with jax.enable_x64(True):
-        expected = Reference().block(net, jnp.asarray(x), jnp.asarray(x[:3]))
-        assert_close(Native().block(net, x, x[:3]), expected, DOUBLE)
-    assert_close(Native().block(net, x.astype(np.float32), x[:3].astype(np.float32)), expected, SINGLE)
-
-
-@pytest.mark.thorough
-@pytest.mark.parametrize("seed", range(2, 30))
-def test_more_random_networks_agree_with_the_reference(seed):
-    test_random_networks_agree_with_the_reference(seed)
 
 
 def test_auto_takes_planes_for_images():

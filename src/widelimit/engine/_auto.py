@@ -1,5 +1,6 @@
 """The engine that chooses: compiled loops where an architecture has a native form, else the reference."""
 
+import contextlib
 import dataclasses
 from typing import Any
 
@@ -55,7 +56,8 @@ class Auto(AbstractEngine):
     """Compiled loops (`Native`) where an architecture has a native form and inputs are numbers on the CPU, else XLA.
 
     `Reference` runs under a transformation of JAX (grad, jit, vmap), on other devices, for layers without a native
-    form, and for few entries; where all moments of a kernel would not fit into ``memory`` it runs tile by tile.
+    form, for few entries, and where the series of an activation turns out too long for the variances of the inputs;
+    where all moments of a kernel would not fit into ``memory`` it runs tile by tile.
 
     Parameters
     ----------
@@ -97,16 +99,19 @@ class Auto(AbstractEngine):
     def block(self, net: AbstractLayer, x1: PyTree, x2: PyTree, *, wanted: Wanted = Wanted()) -> Block:
         """Return NNGP and NTK of two batches, each of shape (n1, n2), empty where not wanted."""
         engine, _ = self._choose(net, x1, x2)
-        if isinstance(engine, Reference):
-            return tiled(engine, net, (x1, x2), self.memory)
-        return engine.block(net, x1, x2, wanted=wanted)
+        if isinstance(engine, Native):
+            # Its series may turn out too long for these inputs.
+            with contextlib.suppress(NoNativeForm):
+                return engine.block(net, x1, x2, wanted=wanted)
+        return tiled(Reference(), net, (x1, x2), self.memory)
 
     def diagonal(self, net: AbstractLayer, x: PyTree) -> Block:
         """Return NNGP and NTK of each input with itself, each of shape (n,)."""
         engine, _ = self._choose(net, x, x)
-        if isinstance(engine, Reference):
-            return tiled_diagonal(engine, net, x, self.memory)
-        return engine.diagonal(net, x)
+        if isinstance(engine, Native):
+            with contextlib.suppress(NoNativeForm):
+                return engine.diagonal(net, x)
+        return tiled_diagonal(Reference(), net, x, self.memory)
 
     def _choose(self, net: AbstractLayer, x1: PyTree, x2: PyTree) -> tuple[AbstractEngine, str]:
         try:

@@ -4,6 +4,7 @@ import functools
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 
 from .. import arch, dual
@@ -274,4 +275,6 @@ def _is_odd(activation: dual.AbstractDual) -> bool:
         return bool(activation.c == 0)
     if isinstance(activation, dual.PiecewiseLinear):
         return bool(activation.a == activation.b)
-    return isinstance(activation, dual.Sign)
+    if isinstance(activation, dual.Series):
+        return activation.fn is jnp.tanh
+    return isinstance(activation, dual.Sign | dual.Gabor)

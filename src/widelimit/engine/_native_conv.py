@@ -8,18 +8,22 @@ import numpy as np
 from .. import _check
 from . import _native_plan as field
 from ._base import Block
+from ._hermite import expansions, is_smooth, second_moments
 from ._native_pairs import FINISH, HALF, MOMENTS, OWN, PAIRS, run
 from ._native_planes import Work
 from ._native_planner import plan
 from ._native_run import Task, _given
 from ._on_disk import fixed, is_loaded
-from ._program import Program
+from ._program import Dual, Program
 from ._progress import progress
 from ._simd import WIDTH
 from ._threads import workers
 
 HELD = 2**25
 """Bytes of moments of those inputs that meet all partners at a time."""
+
+GROUPS = 4
+"""Groups of 16 partners that are remembered: tiles come group by group, on several threads."""
 
 CALL = 2**21
 """Operations on 16 numbers, about, in one call of compiled code: some tenths of a second, after which Ctrl-C works."""
@@ -56,7 +60,7 @@ class Images:
         """Return NNGP and NTK of inputs of one dtype, (n1, n2); one that is not wanted is empty."""
         _check.finite(x, "x1")
         _check.finite(y, "x2")
-        ready = _Ready(self.program, x.dtype)
+        ready = _Ready(self.program, [x, y])
         x, y = (a.reshape(len(a), -1) for a in (x, y))
         out = np.empty((2, len(x), len(y)), x.dtype)
         if not is_loaded(run, x.dtype):
@@ -77,7 +81,7 @@ class Images:
     def diagonal(self, x: np.ndarray) -> Block:
         """Return NNGP and NTK of each input with itself, (n,)."""
         _check.finite(x, "x")
-        ready, flat = _Ready(self.program, x.dtype), x.reshape(len(x), -1)
+        ready, flat = _Ready(self.program, [x]), x.reshape(len(x), -1)
         out = np.empty((2, len(x)), x.dtype)
         for first in range(0, len(x), WIDTH):
             ready.own(flat, out, first)
@@ -85,12 +89,15 @@ class Images:
 
 
 class _Ready:
-    # The plan in one precision, and the memory of each thread.
-    def __init__(self, program: Program, dtype: np.dtype) -> None:
-        self.plan = plan(program, dtype)
-        self.dtype = dtype
+    # The plan in one precision and for the variances that inputs bring, and the memory of each thread.
+    def __init__(self, program: Program, batches: list[np.ndarray]) -> None:
+        self.dtype: Any = batches[0].dtype
+        smooth = any(isinstance(op, Dual) and is_smooth(op.dual) for op in program.operations)
+        found = expansions(program, second_moments(batches), self.dtype) if smooth else None
+        self.plan = plan(program, self.dtype, found)
         self.stopped: Any = lambda: False
-        self._local = threading.local()
+        self._local, self._lock = threading.local(), threading.Lock()
+        self._groups: dict[int, tuple[Any, list]] = {}
 
     def tiles(self, low: int, high: int, columns: int, symmetric: bool) -> list[Tile]:
         # Of a symmetric kernel those below the diagonal, and on it.
@@ -127,7 +134,7 @@ class _Ready:
             values, moments = (np.concatenate([a, np.repeat(a[-1:], WIDTH - count, 0)]) for a in (values, moments))
         values = fixed(values)
         found, sums = np.empty((len(values), 2 * WIDTH), self.dtype), np.empty((len(values), 4 * WIDTH))
-        partners, step = self._side(y, tile.group), self._rows()
+        partners, step = self._partners(y, tile.group), self._rows()
         for low in range(0, len(values), step):
             if self.stopped():
                 return 0.0
@@ -143,6 +150,17 @@ class _Ready:
         if tile.mirrored:
             out[:, columns, some] = np.swapaxes(both, 1, 2)
         return float(count * (columns.stop - columns.start))
+
+    def _partners(self, y: np.ndarray, group: int) -> tuple[np.ndarray, np.ndarray]:
+        # What is known of 16 partners, found once for all of the tiles that follow each other with them.
+        with self._lock:
+            lock, found = self._groups.setdefault(group, (threading.Lock(), []))
+            for old in list(self._groups)[:-GROUPS]:
+                del self._groups[old]
+        with lock:
+            if not found:
+                found.append(self._side(y, group))
+            return found[0]
 
     def own(self, x: np.ndarray, out: np.ndarray, first: int) -> None:
         found = np.empty((1, 2 * WIDTH), self.dtype)

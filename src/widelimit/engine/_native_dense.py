@@ -11,10 +11,14 @@ from numba import njit
 
 from . import _native_duals as duals
 from ._native_code import ADD, DUAL, LINEAR, LOAD, NORM, SAVE, SCALE
-from ._native_duals import ERF, GELU, RELU, SIN
+from ._native_duals import RELU, SERIES
 from ._native_math import __file__ as _math_file
 from ._native_math import loop
+from ._native_series import __file__ as _series_file
+from ._native_series import expand, series_block
 from ._on_disk import on_disk
+from ._simd import WIDTH, load, pointer, store
+from ._simd import __file__ as _simd_file
 
 BLOCK = 1024
 """Partners in a block: gaps and kernels of it are a few kilobytes."""
@@ -23,12 +27,18 @@ SMALL = 1 / 32
 """Gaps below this part of the variances are computed anew from differences."""
 
 
+@loop
+def _counts(p):
+    return int(p[1]), int(p[2]), int(p[3])
+
+
 # --- what is known of one input
 
 
 @loop
-def _sides(table, numbers, q, m, out):
-    """Fill ``out`` (rows, n) from the variances and means (n,) of inputs, which are overwritten."""
+def _sides(code, q, m, out):
+    """Fill ``out`` (rows, n) from the variances and means (n,) of inputs, which are overwritten; n is padded."""
+    table, numbers, series = code
     n = q.shape[0]
     slots = table.shape[0] + 1
     kept_q, kept_m = np.empty((slots, n)), np.empty((slots, n))
@@ -61,6 +71,13 @@ def _sides(table, numbers, q, m, out):
                 scale = math.sqrt(variance + p[0])
                 out[row, i], out[row + 1, i], out[row + 2, i] = mean, math.sqrt(variance), 1.0 / scale
                 q[i], m[i] = variance / (variance + p[0]), 0.0
+        elif code == DUAL + SERIES:
+            for i in range(0, n, WIDTH):
+                values = load(pointer(q, 0), i)
+                rows = pointer(out, row * n + i)
+                moments, means = expand(pointer(series, int(p[0])), _counts(p), values, rows, n)
+                store(pointer(q, 0), i, moments)
+                store(pointer(m, 0), i, means)
         else:
             for i in range(n):
                 out[row, i], out[row + 1, i], out[row + 2, i] = duals.prepare(code - DUAL, p, q[i])
@@ -72,34 +89,13 @@ def _sides(table, numbers, q, m, out):
 # --- one block of pairs
 
 
-def _row_of(pair):
-    @loop
-    def row(p, x, y, gap, ntk):
-        a, b, c = y
-        for j in range(gap.shape[0]):
-            g, slope = pair(p, x, (a[j], b[j], c[j]), gap[j])
-            gap[j] = g
-            ntk[j] *= slope
-
-    return row
-
-
-_relu_row, _erf_row, _gelu_row = _row_of(duals.relu_pair), _row_of(duals.erf_pair), _row_of(duals.gelu_pair)
-_sin_row, _sign_row = _row_of(duals.sin_pair), _row_of(duals.sign_pair)
-
-
 @loop
-def _dual(code, p, x, y, gap, ntk):
-    if code == RELU:
-        _relu_row(p, x, y, gap, ntk)
-    elif code == ERF:
-        _erf_row(p, x, y, gap, ntk)
-    elif code == GELU:
-        _gelu_row(p, x, y, gap, ntk)
-    elif code == SIN:
-        _sin_row(p, x, y, gap, ntk)
-    else:
-        _sign_row(p, x, y, gap, ntk)
+def _relu(p, x, y, gap, ntk):
+    a, b, c = y
+    for j in range(gap.shape[0]):
+        g, slope = duals.relu_pair(p, x, (a[j], b[j], c[j]), gap[j])
+        gap[j] = g
+        ntk[j] *= slope
 
 
 @loop
@@ -157,12 +153,20 @@ def _run(code, one, others, kept, state):
                     apart = x_sides[row, i] - y_sides[row, low + j]
                     gap[j] += apart * (x_sides[row + 1, i] - y_sides[row + 1, low + j])
         else:
+            if op > DUAL + RELU:
+                xs, ys = pointer(x_sides, row * x_sides.shape[1] + i), pointer(y_sides, row * y_sides.shape[1] + low)
+                g, t, across, down = pointer(gap, 0), pointer(ntk, 0), x_sides.shape[1], y_sides.shape[1]
+                if op == DUAL + SERIES:
+                    series_block(_counts(p), (xs, across, 0), (ys, down, 1), g, t, n)
+                else:
+                    duals.block(op - DUAL, p, (xs, across), (ys, down), g, t, n)
+                continue
             x = (x_sides[row, i], x_sides[row + 1, i], x_sides[row + 2, i])
             y = (y_sides[row, low:high], y_sides[row + 1, low:high], y_sides[row + 2, low:high])
             if op == NORM:
                 _norm(p, x, y, gap, ntk)
             else:
-                _dual(op - DUAL, p, x, y, gap, ntk)
+                _relu(p, x, y, gap, ntk)
 
 
 @loop
@@ -279,11 +283,11 @@ def _diagonal(code, sides, out):
     """Compute the kernels of each input with itself, from its sides; ``out`` = (nngp, ntk), both of shape (n,)."""
     _, numbers, slots = code
     nngp, ntk = out
-    gap, theta = np.zeros(1, numbers.dtype), np.zeros(1, numbers.dtype)
+    gap, theta = np.zeros(WIDTH, numbers.dtype), np.zeros(WIDTH, numbers.dtype)
     kept = np.empty((2, slots, 1), numbers.dtype)
     for i in range(nngp.shape[0]):
-        gap[0], theta[0] = 0, 0
-        _run(code, (sides, i), (sides, i, i + 1), kept, (gap, theta))
+        gap[:], theta[:] = 0, 0
+        _run(code, (sides, i), (sides, i, i + 1), kept, (gap[:1], theta[:1]))
         nngp[i], ntk[i] = sides[sides.shape[0] - 1, i] - gap[0], theta[0]
 
 
@@ -293,9 +297,9 @@ def _diagonal(code, sides, out):
 def _build(stamp, cache):
     # The stamp is a part of the key on disk, so that code of other versions of the files below is not taken.
     @njit(cache=cache, nogil=True)
-    def sides(table, numbers, q, m, out):
+    def sides(code, q, m, out):
         if stamp != 0:
-            _sides(table, numbers, q, m, out)
+            _sides(code, q, m, out)
 
     @njit(cache=cache, nogil=True)
     def sweep(code, one, others, out, tile):
@@ -310,4 +314,4 @@ def _build(stamp, cache):
     return sides, sweep, diagonal
 
 
-sides, sweep, diagonal = on_disk(_build, (__file__, duals.__file__, _math_file))
+sides, sweep, diagonal = on_disk(_build, (__file__, duals.__file__, _math_file, _series_file, _simd_file))

@@ -7,12 +7,14 @@ that the work per pair is small. For a code of `DUALS` there are
 ``prepare(code, p, q)``           three numbers (a, b, c) of one input
 ``moment(code, p, q)``            :math:`E\,\varphi(u)^2`
 ``mean(code, p, q)``              :math:`E\,\varphi(u)`
-``pair(code, p, x, y, g)``        :math:`(\mathrm{gap}, \mathrm{slope})` from prepared numbers x, y and the gap g
-``relu_pair(p, x, y, g)``, ...    the same for one code, which vectorises in a loop
+``pair(code, p, x, y, g)``        :math:`(\mathrm{gap}, \mathrm{slope})` from prepared numbers x, y and the gap g, all
+                                  vectors of 16 lanes
+``relu_pair(p, x, y, g)``         the same of numbers, which vectorises in a loop
 ================================  =================================================================================
 
 with ``p`` four numbers of the dual. All are as `dual.AbstractDual` defines them, in the type of their arguments;
-formulas and sources are in the docstrings of `dual`. Zero variances are handled as there.
+formulas and sources are in the docstrings of `dual`. Zero variances are handled as there. Smooth activations without a
+function here have the code `SERIES`: their numbers are a position in a table and three counts (`_native_series`).
 """
 
 import math
@@ -21,19 +23,23 @@ from typing import Any
 
 from .. import dual
 from ..dual import AbstractDual
-from ._native_math import angle_and_segment, arctan2, excess_of_sine, loop, scalar
+from ._hermite import is_smooth
+from ._native_math import angle, angle_and_segment, arctan2, excess_of_sine, fall, loop, scalar
+from ._simd import WIDTH, absolute, greater, inline, lesser, load, part, root, spread, store, where_positive
 
-RELU, ERF, GELU, SIN, SIGN = range(5)
+RELU, ERF, GELU, SIN, SIGN, SERIES = range(6)
 
 
 def code_of(activation: AbstractDual) -> int | None:
     """Return the code of an activation, None if it has none."""
+    if is_smooth(activation):
+        return SERIES
     entry = _TABLE.get(type(activation))
     return None if entry is None else entry[0]
 
 
 def parameters_of(activation: AbstractDual) -> tuple[float, float, float, float]:
-    """Return the four numbers of an activation with a code."""
+    """Return the four numbers of an activation with a code other than `SERIES`."""
     found = _TABLE[type(activation)][1](activation)
     return (*found, *(0.0,) * (4 - len(found)))  # type: ignore[return-value]
 
@@ -72,87 +78,77 @@ def relu_pair(p, x, y, g):
 # --- erf and GELU, the arc-sine kernel: sides (sqrt(1 + x) - 1, 1 / sqrt(1 + x), sqrt(1 + 2x)), x = 2 b^2 q or q
 
 
-@scalar
+@inline
 def _arcsine(x, y, g):
     # The shift sqrt(r1) - sqrt(r2), the area q1 q2 - q12^2, D, and numerators and denominators of tan(delta_i / 2),
     # all multiplied by sqrt(r1 r2): tan(delta / 2) = (cos(theta_i) - cos(theta)) / (sin(theta_i) + sin(theta)).
-    R = type(g)
-    shift, both = x[0] - y[0], R(2) + x[0] + y[0]
-    total = x[0] * (R(2) + x[0]) + y[0] * (R(2) + y[0])
-    half = R(0.5) * shift * both
+    shift, both = x[0] - y[0], x[0] + y[0] + 2.0
+    total = x[0] * (x[0] + 2.0) + y[0] * (y[0] + 2.0)
+    half = shift * both * 0.5
     area = g * (total - g) - half * half
-    d = math.sqrt(R(1) + total + area)
-    apart = g - R(0.5) * shift * shift
+    d = root(total + area + 1.0)
+    apart = g - shift * shift * 0.5
     up1, up2 = apart + shift * x[1], apart - shift * y[1]
-    down1 = x[2] * x[1] * (R(1) + y[0]) + d
-    down2 = y[2] * y[1] * (R(1) + x[0]) + d
+    down1 = x[2] * x[1] * (y[0] + 1.0) + d
+    down2 = y[2] * y[1] * (x[0] + 1.0) + d
     return (shift, area, d), (up1, up2), (down1, down2)
 
 
-@scalar
-def erf_pair(p, x, y, g):
-    """Return gap and slope of a erf(b u) + c; ``p`` = (2 b^2, a^2)."""
-    R = type(g)
-    (_, _, d), up, down = _arcsine(x, y, p[0] * g)
+@inline
+def _erf(p, x, y, g):
+    # a erf(b u) + c; p = (2 b^2, a^2)
+    (_, _, d), up, down = _arcsine(x, y, g * p[0])
     # The sum of both arcs, by the addition theorem of the tangent.
     arc = arctan2(up[0] * down[1] + up[1] * down[0], down[0] * down[1] - up[0] * up[1])
-    scale = R(2 / math.pi) * p[1]
-    return scale * arc, scale * p[0] / d
+    return arc * p[1] * (2 / math.pi), p[1] * p[0] / d * (2 / math.pi)
 
 
-@scalar
-def gelu_pair(p, x, y, g):  # noqa: ARG001
-    """Return gap and slope of the exact GELU."""
-    R = type(g)
+@inline
+def _gelu(x, y, g):
     (shift, area, d), up, down = _arcsine(x, y, g)
-    q1, q2 = x[0] * (R(2) + x[0]), y[0] * (R(2) + y[0])
-    q12 = R(0.5) * (q1 + q2) - g
+    q1, q2 = x[0] * (x[0] + 2.0), y[0] * (y[0] + 2.0)
+    q12 = (q1 + q2) * 0.5 - g
     w1, w2 = x[1] * x[1], y[1] * y[1]
     bend = _bend(q1, x[2], up[0] / down[0]) + _bend(q2, y[2], up[1] / down[1])
-    angle = arctan2(q12, d)
-    first = g * angle + R(0.5) * (bend + d * (x[1] * y[1]) * shift * shift)
-    between = shift * (R(2) + x[0] + y[0])
-    second = (area - between) / (d + x[2]) * (w1 + R(0.5) / (d * x[2]))
-    third = (area + between) / (d + y[2]) * (w2 + R(0.5) / (d * y[2]))
-    share = R(0.5 / math.pi)
-    slope = R(0.25) + share * (angle + q12 / d * (R(1) / (d * d) + w1 + w2))
-    return R(0.25) * g + share * (first + second + third), slope
+    theta = arctan2(q12, d)
+    first = g * theta + (bend + d * (x[1] * y[1]) * shift * shift) * 0.5
+    between = shift * (x[0] + y[0] + 2.0)
+    second = (area - between) / (d + x[2]) * (w1 + 0.5 / (d * x[2]))
+    third = (area + between) / (d + y[2]) * (w2 + 0.5 / (d * y[2]))
+    share = 0.5 / math.pi
+    slope = (theta + q12 / d * (1.0 / (d * d) + w1 + w2)) * share + 0.25
+    return g * 0.25 + (first + second + third) * share, slope
 
 
-@scalar
+@inline
 def _bend(q, own, t):
     # q (delta - sin(delta)) + own (1 - cos(delta)) for t = tan(delta / 2)
-    R = type(q)
-    return q * excess_of_sine(t) + own * R(2) * t * t / (R(1) + t * t)
+    y = t * t
+    return q * excess_of_sine(t) + own * y * 2.0 / (y + 1.0)
 
 
 # --- sine and cosine: sides (q, exp(-b^2 q))
 
 
-@scalar
-def sin_pair(p, x, y, g):
-    """Return gap and slope of a sin(b u + c); ``p`` = (b^2, a^2 / 2, cos(2c))."""
-    R = type(g)
-    far = p[2] * math.exp(-p[0] * (x[0] + y[0] - g))
-    near = math.expm1(-p[0] * g)
-    low = max(x[1], y[1])
-    scales = low * math.expm1(-p[0] * abs(x[0] - y[0]))
-    gap = p[1] * (-near * (R(1) + far) - R(0.5) * p[2] * scales * scales)
-    return gap, p[1] * p[0] * (R(1) + near + far)
+@inline
+def _sin(p, x, y, g):
+    # a sin(b u + c); p = (b^2, a^2 / 2, cos(2c))
+    far = (fall((x[0] + y[0] - g) * p[0]) + 1.0) * p[2]
+    near = fall(g * p[0])
+    scales = greater(x[1], y[1]) * fall(absolute(x[0] - y[0]) * p[0])
+    gap = (0.0 - near * (far + 1.0) - scales * scales * p[2] * 0.5) * p[1]
+    return gap, (near + far + 1.0) * (p[1] * p[0])
 
 
 # --- sign: sides (sqrt(q), 1 / sqrt(q) or zero, one or zero)
 
 
-@scalar
-def sign_pair(p, x, y, g):  # noqa: ARG001
-    """Return gap and slope of the sign."""
-    R = type(g)
-    apart = x[0] - y[0]
-    h = min(max((g - R(0.5) * apart * apart) * (x[1] * y[1]), R(0)), R(2))
-    theta, _ = angle_and_segment(h)
-    gap = theta * R(2 / math.pi) if x[0] * y[0] > R(0) else R(0.5) * (x[2] + y[2])
-    return gap, R(0)
+@inline
+def _sign(x, y, g):
+    apart, size = x[0] - y[0], x[0] * y[0]
+    h = (g - apart * apart * 0.5) * (x[1] * y[1])
+    theta = angle(lesser(greater(h, 0.0), 2.0))
+    return where_positive(size, theta * (2 / math.pi), (x[2] + y[2]) * 0.5), g * 0.0
 
 
 # --- by code
@@ -206,15 +202,27 @@ def mean(code, p, q):
     return R(0)
 
 
-@scalar
+@part
 def pair(code, p, x, y, g):
-    """Return gap and slope from prepared numbers of both inputs and their gap."""
-    if code == RELU:
-        return relu_pair(p, x, y, g)
+    """Return gap and slope of 16 pairs from prepared numbers of both inputs and their gaps; not for `RELU`."""
     if code == ERF:
-        return erf_pair(p, x, y, g)
+        return _erf(p, x, y, g)
     if code == GELU:
-        return gelu_pair(p, x, y, g)
+        return _gelu(x, y, g)
     if code == SIN:
-        return sin_pair(p, x, y, g)
-    return sign_pair(p, x, y, g)
+        return _sin(p, x, y, g)
+    return _sign(x, y, g)
+
+
+@part
+def block(code, p, x, y, gap, ntk, count):
+    """Carry gaps and kernels of one input with several partners through an activation; up to 15 more are written.
+
+    x and y are (pointer to the first prepared number, distance of the next); not for `RELU`.
+    """
+    one = (spread(x[0], 0), spread(x[0], x[1]), spread(x[0], 2 * x[1]))
+    for j in range(0, count, WIDTH):
+        other = (load(y[0], j), load(y[0], j + y[1]), load(y[0], j + 2 * y[1]))
+        g, slope = pair(code, p, one, other, load(gap, j))
+        store(gap, j, g)
+        store(ntk, j, load(ntk, j) * slope)

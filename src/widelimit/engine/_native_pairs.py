@@ -4,7 +4,17 @@ from typing import Any
 
 from numba import njit
 
-from . import _native_arc, _native_duals, _native_math, _native_plan, _native_planes, _native_pool, _native_self, _simd
+from . import (
+    _native_arc,
+    _native_duals,
+    _native_math,
+    _native_plan,
+    _native_planes,
+    _native_pool,
+    _native_self,
+    _native_series,
+    _simd,
+)
 from . import _native_plan as field
 from ._native_plan import Plan
 from ._native_planes import Side, Work, start_of
@@ -13,7 +23,17 @@ from ._native_self import own_moments, pooled_moments
 from ._on_disk import on_disk
 from ._simd import WIDTH, part, pointer
 
-_PARTS = _native_arc, _native_duals, _native_math, _native_plan, _native_planes, _native_pool, _native_self, _simd
+_PARTS = (
+    _native_arc,
+    _native_duals,
+    _native_math,
+    _native_plan,
+    _native_planes,
+    _native_pool,
+    _native_self,
+    _native_series,
+    _simd,
+)
 _FILES = tuple(str(module.__file__) for module in _PARTS)
 
 MOMENTS, OWN, PAIRS, HALF, FINISH = range(5)
@@ -78,8 +98,8 @@ def _entry(stamp: int, cache: bool) -> Any:
         plan = Plan(
             pointer(given.ops, 0), pointer(given.numbers, 0), pointer(given.stages, 0), pointer(given.offsets, 0),
             pointer(given.places, 0), pointer(given.weights, 0), pointer(given.arc, 0), pointer(given.segment, 0),
-            given.tiny, given.depth, given.pitch, given.margin, given.slot, given.half, given.rows, given.planes,
-            given.pooled, given.table,
+            pointer(given.series, 0), given.tiny, given.depth, given.pitch, given.margin, given.slot, given.half,
+            given.rows, given.planes, given.pooled, given.table,
         )  # fmt: skip
         work = Work(pointer(memory.planes, 0), pointer(memory.pooled, 0), pointer(memory.sums, 0))
         y = Side(pointer(partners[0], 0), pointer(partners[1], 0), 1)

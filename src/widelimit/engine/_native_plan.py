@@ -47,6 +47,8 @@ class Plan(NamedTuple):
         of second moments.
     arc, segment
         Coefficients of polynomials.
+    series
+        Tables of the smooth activations, one behind another.
     tiny
         What 1 - cos of an angle counts at least: its powers are no denormal numbers, which are slow.
     depth
@@ -66,6 +68,7 @@ class Plan(NamedTuple):
     weights: Any
     arc: Any
     segment: Any
+    series: Any
     tiny: float
     depth: int
     pitch: int

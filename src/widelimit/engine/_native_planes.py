@@ -9,9 +9,11 @@ from typing import Any, NamedTuple
 
 from . import _native_duals as duals
 from . import _native_plan as field
+from ._hermite import KNOWN
 from ._native_arc import ARC_DOUBLE, ARC_SINGLE, SEGMENT_DOUBLE, SEGMENT_SINGLE
 from ._native_duals import RELU
 from ._native_plan import NOTHING
+from ._native_series import series_pair
 from ._simd import (
     WIDTH,
     greater,
@@ -331,55 +333,38 @@ def _row_relu(plan: Any, op: Any, work: Work, sides: tuple[Side, Side], at: Any)
 
 @part
 def _row_dual(plan: Any, op: Any, work: Work, sides: tuple[Side, Side], at: Any) -> None:
-    # Any other activation, number by number, from four numbers of each input: three prepared, and the variance.
+    # Any other activation, from the variance of each input and its prepared numbers.
     x, y = sides
     w, r, row, half, low, high = at
     n, size = pointer(plan.numbers, op[field.ROW] * NUMBERS), w.ny * w.nx
+    numbers = (n[ARGUMENT], n[ARGUMENT + 1], n[ARGUMENT + 2], n[ARGUMENT + 3])
+    counts = (int(n[ARGUMENT + 1]), int(n[ARGUMENT + 2]), int(n[ARGUMENT + 3]))
     step, across, count = op[STRIDE + 1] * WIDTH, op[DILATION + 1] * WIDTH, op[WINDOW + 1]
     out = start_of(plan, op[DST], op[ORIGIN_OUT]) + r * plan.pitch
     p, q = _partners(w, r, low)
+    lanes = WIDTH if x.lanes else 1
     for c in range(low, high):
         g = _taps(work.planes, row + c * step, across, count) * n[GAIN]
         t = _taps(work.planes, row + half + c * step, across, count) * n[TANGENT]
         one, other = op[FEATURE] + p + c, op[FEATURE] + q + c
-        both = _of(x.table, one + 3 * size, x.lanes) + load(y.table, (other + 3 * size) * WIDTH)
-        k = out + c * WIDTH
-        store(work.planes, k, g)
-        store(work.planes, k + plan.half, t + ((both * 0.5 - g) * n[SHARE] + n[BIAS]))
-        state, second = (pointer(work.planes, k), pointer(work.planes, k + plan.half)), pointer(y.table, other * WIDTH)
-        lanes = WIDTH if x.lanes else 1
-        first = pointer(x.table, one * lanes), size * lanes, x.lanes
-        _sixteen(op[KIND], n, first, (second, size * WIDTH), state)
+        both = _of(x.table, one, x.lanes) + load(y.table, other * WIDTH)
+        t = t + ((both * 0.5 - g) * n[SHARE] + n[BIAS])
+        if op[KIND] == duals.SERIES:
+            # Rows of one position stand together: they come from the memory one after another.
+            start, rows = op[FEATURE] + size, KNOWN + counts[0] + counts[1] + counts[2]
+            first = pointer(x.table, (start + (p + c) * rows) * lanes)
+            second = pointer(y.table, (start + (q + c) * rows) * WIDTH)
+            g, slope = series_pair(counts, (first, lanes, x.lanes), (second, WIDTH, 1), g)
+        else:
+            first = _three(x.table, one + size, size, x.lanes)
+            g, slope = duals.pair(op[KIND], numbers, first, _three(y.table, other + size, size, 1), g)
+        store(work.planes, out + c * WIDTH, g)
+        store(work.planes, out + c * WIDTH + plan.half, t * slope)
 
 
-def _lanes_of(pair: Any) -> Any:
-    @part
-    def sixteen(p: Any, first: Any, second: Any, state: Any) -> None:
-        (x, i, lane), (y, j), (gaps, tangents) = first, second, state
-        for k in range(WIDTH):
-            m = k * lane
-            one, other = (x[m], x[i + m], x[2 * i + m]), (y[k], y[j + k], y[2 * j + k])
-            gap, slope = pair(p, one, other, gaps[k])
-            gaps[k] = gap
-            tangents[k] *= slope
-
-    return sixteen
-
-
-_erf, _gelu, _sin, _sign = (_lanes_of(f) for f in (duals.erf_pair, duals.gelu_pair, duals.sin_pair, duals.sign_pair))
-
-
-@part
-def _sixteen(kind: int, n: Any, first: Any, second: Any, state: Any) -> None:
-    p = (n[ARGUMENT], n[ARGUMENT + 1], n[ARGUMENT + 2], n[ARGUMENT + 3])
-    if kind == duals.ERF:
-        _erf(p, first, second, state)
-    elif kind == duals.GELU:
-        _gelu(p, first, second, state)
-    elif kind == duals.SIN:
-        _sin(p, first, second, state)
-    else:
-        _sign(p, first, second, state)
+@inline
+def _three(array: Any, at: int, step: int, lanes: int) -> Any:
+    return _of(array, at, lanes), _of(array, at + step, lanes), _of(array, at + 2 * step, lanes)
 
 
 @part

@@ -10,6 +10,7 @@ from .._typing import Shape
 from . import _native_duals as duals
 from . import _native_plan as f
 from . import _program as program
+from ._hermite import Expansion, joined
 from ._lowering import NoNativeForm
 from ._native_arc import ARC_DOUBLE, ARC_SINGLE, SEGMENT_DOUBLE, SEGMENT_SINGLE
 from ._native_plan import Plan
@@ -41,8 +42,9 @@ class Boundary:
 class Planner:
     """Writes the tables, operation by operation."""
 
-    def __init__(self, given: Program) -> None:
-        self.program = given
+    def __init__(self, given: Program, found: dict[int, Expansion]) -> None:
+        self.program, self.found = given, found
+        self.series, self.series_at = joined(found)
         self.ops: list[np.ndarray] = []
         self.numbers: list[np.ndarray] = []
         self.stages: list[np.ndarray] = []
@@ -61,11 +63,11 @@ class Planner:
         operations = self.program.operations
         for i, op in enumerate(operations):
             if isinstance(op, program.Linear):
-                behind = operations[i + 1] if i + 1 < len(operations) else None
-                self.linear(op, behind if isinstance(behind, program.Dual) else None, i)
+                behind = i + 1 < len(operations) and isinstance(operations[i + 1], program.Dual)
+                self.linear(op, i + 1 if behind else None, i)
             elif isinstance(op, program.Dual):
                 if not i or not isinstance(operations[i - 1], program.Linear):
-                    self.linear(_NOTHING, op, i)
+                    self.linear(_NOTHING, i, i)
             elif isinstance(op, program.Scale):
                 self.linear(_NOTHING._replace(gain=op.constant**2, tangent=op.constant**2), None, i)
             elif isinstance(op, program.Save):
@@ -82,8 +84,8 @@ class Planner:
             raise NoNativeForm("the network ends with space")
         self._finish(Boundary(None))
 
-    def linear(self, op: program.Linear, dual: program.Dual | None, i: int) -> None:
-        """Write weights and the activation behind them."""
+    def linear(self, op: program.Linear, dual: int | None, i: int) -> None:
+        """Write weights and the activation behind them, which is operation number ``dual``."""
         before, window = self.value, _window(op.window)
         inner = window is not None and (
             max(window.shape) > 1 or max(window.strides) > 1 or max(map(max, window.pads)) > 0
@@ -107,12 +109,21 @@ class Planner:
         taps = math.prod(window.shape) if window is not None else 1
         numbers[: f.ARGUMENT] = _scales(op, taps)
         if dual is not None:
-            code = duals.code_of(dual.dual)
-            if code is None:
-                raise NoNativeForm(f"the activation {dual.dual!r} has no native form")
-            row[f.KIND], row[f.FEATURE] = code, self.table
-            self.table += (1 if code == duals.RELU else 4) * math.prod(space)
-            numbers[f.ARGUMENT :] = duals.parameters_of(dual.dual)
+            self._dual(dual, row, numbers)
+
+    def _dual(self, place: int, row: np.ndarray, numbers: np.ndarray) -> None:
+        activation = self.program.operations[place].dual  # type: ignore[union-attr]
+        code = duals.code_of(activation)
+        if code is None:
+            raise NoNativeForm(f"the activation {activation!r} has no native form")
+        row[f.KIND], row[f.FEATURE] = code, self.table
+        rows = 1 if code == duals.RELU else 4
+        if code != duals.SERIES:
+            numbers[f.ARGUMENT :] = duals.parameters_of(activation)
+        elif place in self.found:
+            rows = 1 + self.found[place].rows
+            numbers[f.ARGUMENT :] = self.series_at[place]
+        self.table += rows * math.prod(self.value.space)
 
     def add(self, op: program.Add, i: int) -> None:
         """Write the sum with a saved signal."""
@@ -229,15 +240,24 @@ class Planner:
         return last
 
 
-def plan(given: Program, dtype: np.dtype) -> Plan:
+def plan(given: Program, dtype: np.dtype, found: dict[int, Expansion] | None = None) -> Plan:
     """Return the plan of a program on inputs with one or two axes of space.
+
+    Parameters
+    ----------
+    given
+        The program.
+    dtype
+        Of the evaluation.
+    found
+        Expansions of its smooth activations, by operation; without them the plan cannot be run if there are any.
 
     Raises
     ------
     NoNativeForm
         If an operation has no form on offset planes; the message says which.
     """
-    planner = Planner(given)
+    planner = Planner(given, found or {})
     planner.run()
     layout = _Layout(planner)
     pitch = (max(int(r[c + 1]) for r in planner.ops for c in (f.SPACE, f.PLACES)) + 2 * planner.margin) * WIDTH
@@ -253,6 +273,7 @@ def plan(given: Program, dtype: np.dtype) -> Plan:
         weights=np.concatenate([*planner.weights, np.zeros(1)]).astype(dtype),
         arc=np.array(ARC_DOUBLE if double else ARC_SINGLE, dtype),
         segment=np.array(SEGMENT_DOUBLE if double else SEGMENT_SINGLE, dtype),
+        series=planner.series.astype(dtype),
         tiny=1e-30 if double else 1e-20,
         depth=len(planner.stages),
         pitch=pitch,

@@ -12,10 +12,12 @@ from .. import _check
 from .._typing import Array
 from . import _native_dense
 from ._base import Block, Wanted
+from ._hermite import Expansion, expansions, is_smooth, second_moments
 from ._native_code import encoded
 from ._on_disk import is_loaded
-from ._program import Program
+from ._program import Dual, Program
 from ._progress import progress
+from ._simd import WIDTH
 from ._threads import workers
 
 PANEL, TILE = 2**22, 2**24
@@ -74,11 +76,17 @@ class Vectors:
         If the network has an operation that is not one on vectors, or an activation that is not known here.
     """
 
-    def __init__(self, program: Program) -> None:
-        self.code = encoded(program)
+    def __init__(self, program: Program, found: dict[int, Expansion] | None = None) -> None:
+        self.program = program
+        self.code = encoded(program, found)
+        self.ready = found is not None or not any(
+            isinstance(op, Dual) and is_smooth(op.dual) for op in program.operations
+        )
 
     def block(self, x: np.ndarray, y: np.ndarray, task: Task) -> Block:
         """Return NNGP and NTK of inputs of one dtype, (n1, n2); one that is not wanted is empty."""
+        if not self.ready:
+            return self._expanded([x, y]).block(x, y, task)
         x, y = x.reshape(len(x), -1), y.reshape(len(y), -1)
         shape, kind = (len(x), len(y)), x.dtype
         if task.threads > 1 and not is_loaded(_native_dense.sweep, kind):
@@ -103,6 +111,8 @@ class Vectors:
 
     def diagonal(self, x: np.ndarray) -> Block:
         """Return NNGP and NTK of each input with itself, (n,)."""
+        if not self.ready:
+            return self._expanded([x]).diagonal(x)
         x = x.reshape(len(x), -1)
         out: Any = Block(*(_aligned((len(x),), x.dtype) for _ in range(2)))
         step = max(1, PANEL // (8 * max(x.shape[1], self.code.rows)))
@@ -111,6 +121,13 @@ class Vectors:
                 sides = self._sides(x[low : low + step])
             _native_dense.diagonal(self._numbers(x.dtype), sides, tuple(a[low : low + step] for a in out))
         return Block(*map(_given, out))
+
+    def _expanded(self, batches: list[np.ndarray]) -> "Vectors":
+        # This network with the expansions of its smooth activations, for the variances that these inputs bring.
+        for x in batches:
+            _check.finite(x, "x")
+        moments = second_moments([x.reshape(len(x), -1) for x in batches])
+        return Vectors(self.program, expansions(self.program, moments, batches[0].dtype))
 
     def _fill(self, panel: tuple, out: Any, task: Task, stopped: Callable[[], bool]) -> float:
         # One panel of rows against a tile of columns, from the diagonal on where the kernel is symmetric; returns the
@@ -147,12 +164,16 @@ class Vectors:
 
     def _sides(self, values: np.ndarray) -> np.ndarray:
         # What pairs need of each input alone, (rows, n), computed in float64.
-        q = np.einsum("ij,ij->i", values, values, dtype=np.float64) / values.shape[1]
+        # An odd number of vectors: rows at a distance of a power of two would share places in the cache.
+        count = (len(values) // WIDTH | 1) * WIDTH
+        count += 2 * WIDTH * (count < len(values))
+        q, mean = np.zeros(count), np.zeros(count)
+        q[: len(values)] = np.einsum("ij,ij->i", values, values, dtype=np.float64) / values.shape[1]
         if not np.isfinite(q).all():
             _check.finite(values, "x")
-        mean = np.mean(values, axis=1, dtype=np.float64)
-        sides = np.empty((self.code.rows, len(values)))
-        _native_dense.sides(self.code.table, self.code.numbers, q, mean, sides)
+        mean[: len(values)] = np.mean(values, axis=1, dtype=np.float64)
+        sides = np.empty((self.code.rows, count))
+        _native_dense.sides((self.code.table, self.code.numbers, self.code.series), q, mean, sides)
         return sides.astype(values.dtype)
 
     def _numbers(self, kind: np.dtype) -> tuple[np.ndarray, np.ndarray, int]:

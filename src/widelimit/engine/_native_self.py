@@ -4,9 +4,11 @@ import math
 from typing import Any
 
 from . import _native_plan as field
-from ._native_duals import RELU, moment, prepare
+from ._hermite import KNOWN
+from ._native_duals import RELU, SERIES, moment, prepare
 from ._native_planes import Side, Work
-from ._simd import WIDTH, part, pointer
+from ._native_series import expand
+from ._simd import WIDTH, load, part, pointer, store
 
 SPACE, PLACES, WINDOW, STRIDE = field.SPACE, field.PLACES, field.WINDOW, field.STRIDE
 DILATION, PAD, Q_IN, Q_OUT, FEATURE = field.DILATION, field.PAD, field.Q_IN, field.Q_OUT, field.FEATURE
@@ -61,14 +63,30 @@ def _of_linear(plan: Any, op: Any, side: Side, total: Any) -> None:
                 for k in range(WIDTH):
                     out[k] = total[k] * gain + shift
             else:
-                p = (n[field.ARGUMENT], n[field.ARGUMENT + 1], n[field.ARGUMENT + 2], n[field.ARGUMENT + 3])
-                for k in range(WIDTH):
-                    q = total[k] * gain + shift
-                    found = prepare(op[field.KIND], p, q)
-                    for i in range(3):
-                        seen[i * ny * nx * WIDTH + k] = found[i]
-                    seen[3 * ny * nx * WIDTH + k] = q
-                    out[k] = moment(op[field.KIND], p, q)
+                _of_dual(plan, op, side, total, at)
+
+
+@part
+def _of_dual(plan: Any, op: Any, side: Side, total: Any, at: int) -> None:
+    # Variances in front of an activation at one position, what is prepared of them, and moments behind it.
+    n, size = pointer(plan.numbers, op[field.ROW] * field.NUMBERS), op[PLACES] * op[PLACES + 1]
+    p = (n[field.ARGUMENT], n[field.ARGUMENT + 1], n[field.ARGUMENT + 2], n[field.ARGUMENT + 3])
+    out, seen = pointer(side.table, (op[Q_OUT] + at) * WIDTH), pointer(side.table, (op[FEATURE] + at) * WIDTH)
+    for k in range(WIDTH):
+        seen[k] = total[k] * n[field.GAIN] + n[field.SHIFT]
+    if op[field.KIND] == SERIES:
+        counts = (int(p[1]), int(p[2]), int(p[3]))
+        rows = KNOWN + counts[0] + counts[1] + counts[2]
+        here = pointer(side.table, (op[FEATURE] + size + at * rows) * WIDTH)
+        moments, _ = expand(pointer(plan.series, int(p[0])), counts, load(seen, 0), here, WIDTH)
+        store(out, 0, moments)
+        return
+    for k in range(WIDTH):
+        q = total[k] * n[field.GAIN] + n[field.SHIFT]
+        found = prepare(op[field.KIND], p, q)
+        for i in range(3):
+            seen[(i + 1) * size * WIDTH + k] = found[i]
+        out[k] = moment(op[field.KIND], p, q)
 
 
 @part

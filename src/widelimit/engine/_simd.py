@@ -150,6 +150,25 @@ def polynomial(single: int, double: int) -> Any:
     return function
 
 
+def fitted(single: tuple[float, ...], double: tuple[float, ...]) -> Any:
+    """Return a compiled function of a vector: a polynomial, its coefficients by precision, the lowest power first."""
+
+    @_intrinsic
+    def function(typingctx, x):  # noqa: ARG001
+        coefficients = single if x.dtype == types.float32 else double
+
+        def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:  # noqa: ARG001
+            value = _filled(args[0].type, coefficients[-1])
+            for c in coefficients[-2::-1]:
+                product = builder.fmul(value, args[0], flags=_FLAGS)
+                value = builder.fadd(product, _filled(args[0].type, c), flags=_FLAGS)
+            return value
+
+        return x(x), codegen
+
+    return function
+
+
 @_intrinsic
 def pointer(typingctx, memory, index):  # noqa: ARG001
     """Return a pointer to an element of a flat array, or behind another pointer.

@@ -1,0 +1,38 @@
+"""All engines give the numbers of the reference on architectures that are drawn at random."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from architectures import dense_net, image_net, inputs
+from widelimit.engine import Native, Reference
+
+ENGINES = {"native": Native()}
+TOLERANCE = {np.float64: 1e-9, np.float32: 1e-5}
+DRAWN = {"dense": (dense_net, (5,), 13), "image": (image_net, (6, 6, 2), 4)}
+QUICK = {("dense", 0), ("dense", 1), ("image", 0)}
+CASES = [
+    pytest.param(kind, seed, marks=() if (kind, seed) in QUICK else pytest.mark.thorough, id=f"{kind}-{seed}")
+    for kind in DRAWN
+    for seed in range(30)
+]
+
+
+def agree(engine, net, x, y):
+    """Compare both kernels with the reference in float64, relative to the largest entry."""
+    with jax.enable_x64(True):
+        exact = Reference().block(net, jnp.asarray(x), jnp.asarray(y))
+        for kind, tolerance in TOLERANCE.items():
+            found = engine.block(net, x.astype(kind), y.astype(kind))
+            for a, b in zip(found, exact, strict=True):
+                assert a.dtype == kind
+                np.testing.assert_allclose(a, b, rtol=tolerance, atol=tolerance * np.abs(b).max())
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+@pytest.mark.parametrize(("kind", "seed"), CASES)
+def test_engines_agree_on_random_architectures(kind, seed, engine):
+    net, shape, count = DRAWN[kind]
+    x = inputs(seed, shape, count)
+    agree(ENGINES[engine], net(seed), x, x[: count - 1])
