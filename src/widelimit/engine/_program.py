@@ -1,8 +1,11 @@
-"""An architecture as a short list of primitive operations: all that a compiled engine sees of it."""
+"""An architecture as a short list of primitive operations: all that a compiled engine sees of it.
+
+The numbers of operations are Python's, or those of JAX while it traces: an engine that needs numbers refuses the latter.
+"""
 
 from typing import Any, NamedTuple
 
-from .._typing import Shape
+from .._typing import Scalar, Shape
 from ..dual import AbstractDual
 
 
@@ -37,11 +40,11 @@ class Linear(NamedTuple):
     both positions moving together, and the identity where ``window`` is None.
     """
 
-    gain: float
-    offset: float
-    weight: float
-    bias: float
-    tangent: float
+    gain: Scalar
+    offset: Scalar
+    weight: Scalar
+    bias: Scalar
+    tangent: Scalar
     window: Geometry | None = None
 
 
@@ -80,15 +83,15 @@ class Norm(NamedTuple):
     """
 
     axes: tuple[int, ...]
-    eps: float
-    affine: float
+    eps: Scalar
+    affine: Scalar
     means: bool
 
 
 class Scale(NamedTuple):
     """Multiply the signal by a number."""
 
-    constant: float
+    constant: Scalar
 
 
 class Save(NamedTuple):
@@ -124,11 +127,14 @@ class Program(NamedTuple):
         Shape of one example, (*space, channels), in front of each operation, and behind the last.
     slots
         How many slots `Save` uses, counted from zero.
+    paths
+        Where the layer stands in the architecture that an operation comes from: ``"2.0"``.
     """
 
     operations: tuple[Operation, ...]
     shapes: tuple[Shape, ...]
     slots: int
+    paths: tuple[str, ...]
 
     def has(self, kind: Any) -> bool:
         """Whether any operation is of a kind, or of one of several."""
