@@ -1,4 +1,4 @@
-r"""Polynomials of the angle between two signals: :math:`\theta/\sqrt h` and its integral, for :math:`h = 1 - \cos\theta`.
+r"""Polynomials of the angle of two signals, :math:`\theta/\sqrt h` for :math:`h = 1 - \cos\theta`, and its integral.
 
 On :math:`h \in [0, 1]` both have convergent series, :math:`\theta = \sqrt h\sum_k a_k h^k` and
 :math:`\sin\theta - \theta\cos\theta = \int_0^h\theta\,dh = h^{3/2}\sum_k \frac{a_k}{k+3/2}h^k`, which polynomials

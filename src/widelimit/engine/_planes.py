@@ -12,12 +12,13 @@ from .. import _check
 from .._typing import Array, PyTree, Tracer
 from ..arch import AbstractLayer, Sample, as_samples
 from ._base import AbstractEngine, Block, Wanted
+from ._cost import Size, planes_cost
 from ._lowering import NoNativeForm, lowered
 from ._planes_plan import Stage, stages_of
 from ._planes_run import Task, kernels, sides
 from ._planes_size import Tile, tile_of
-from ._program import Program
 from ._progress import progress
+from ._threads import thread_count
 
 NUMBERS = (float, np.floating, jax.Array)
 """Types of the leaves of a program that JAX may trace; all else is structure."""
@@ -26,10 +27,10 @@ NUMBERS = (float, np.floating, jax.Array)
 class Planes(AbstractEngine):
     r"""Offset planes in XLA: a plane of pairs of positions passes all layers, for many pairs of inputs at once.
 
-    The differences :math:`\delta = p' - p` of positions do not meet up to the next pooling, so that no array of all pairs
-    of positions is made where space is pooled at once or flattened (DESIGN.md, "Offset planes"). It runs on any device,
-    under any transformation of JAX, and every activation of the library has its dual there. Reverse-mode derivatives
-    compute each plane again. One program is compiled per architecture, whatever its hyperparameters are.
+    Planes of different offsets :math:`\delta = p' - p` do not meet up to the next pooling, so that no array of all
+    pairs of positions is made where space is pooled at once or flattened (DESIGN.md, "Offset planes"). It runs on any
+    device, under any transformation of JAX, with every activation of the library. Reverse-mode derivatives compute
+    each plane again. One program is compiled per architecture, whatever its hyperparameters are.
 
     Parameters
     ----------
@@ -117,6 +118,7 @@ class _Ready(NamedTuple):
     tile: Tile
     kind: np.dtype
     traced: bool
+    seconds: float
 
     @classmethod
     def of(cls, net: AbstractLayer, x: Any, y: Any, memory: int | None) -> "_Ready":
@@ -127,15 +129,16 @@ class _Ready(NamedTuple):
         traced = any(isinstance(a, Tracer) for a in (x, y, *numbers, jnp.zeros(())))
         kind = np.promote_types(x.dtype, y.dtype)
         kind = np.dtype(jax.dtypes.canonicalize_dtype(kind)) if traced else kind
+        price = planes_cost(source, Size(len(x), len(y), kind), thread_count())
         tile = tile_of(stages, source.operations, (len(x), len(y)), kind, memory)
         fixed = tuple(None if isinstance(a, NUMBERS) else a for a in leaves)
-        return cls(_Form(stages, tree, fixed, tile.chunks, kind), numbers, tile, kind, traced)
+        return cls(_Form(stages, tree, fixed, tile.chunks, kind), numbers, tile, kind, traced, price.seconds)
 
     def tiles(self, x: Any, y: Any, wanted: Wanted, symmetric: bool) -> Block:
         """Return the kernels tile by tile, all of one size; of a symmetric one half is computed."""
         height, width = self.tile.rows, self.tile.columns
         out = [np.empty((len(x), len(y)) if w else (0, 0), self.kind) for w in wanted]
-        with progress("kernel", len(x) * len(y) / (1 + symmetric), 0.0) as done:
+        with progress("kernel", len(x) * len(y) / (1 + symmetric), self.seconds / (1 + symmetric)) as done:
             for i in _starts(len(x), height):
                 one = _sides(self.numbers, self._cast(x[i : i + height]), form=self.form)
                 for j in _starts(len(y), width):

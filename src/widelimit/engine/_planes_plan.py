@@ -1,9 +1,9 @@
 r"""Programs on offset planes: which planes there are, and which position of the partner stands at each place of one.
 
-A *stage* is a run of operations in which planes do not meet; it ends where positions are pooled or flattened. Along an axis
-of N places (the *period*) a plane holds two offsets at once, D and D - N: a position p has the partner p + D, or where that
-is beyond the end p + D - N, so that no place of a plane is empty where the period is the size of space. In front of strides
-offset and period are multiples, :math:`sD` and :math:`sN`, and space has at most :math:`sN` positions.
+A *stage* is a run of operations in which planes do not meet; it ends where positions are pooled or flattened. Along an
+axis of N places (the *period*) a plane holds two offsets at once, D and D - N: a position p has the partner p + D, or
+where that is beyond the end p + D - N, so that no place of a plane is empty where the period is the size of space. In
+front of strides offset and period are multiples, :math:`sD` and :math:`sN`, and space has at most :math:`sN` positions.
 """
 
 import math
@@ -71,9 +71,9 @@ class Stage(NamedTuple):
 
 
 class PoolTable(NamedTuple):
-    """Sums over pairs of windows along one axis: of plane and position ``index``, with ``weight``, (places, taps)."""
+    """Sums over pairs of windows along one axis: of plane and position ``entry``, with ``weight``, (places, taps)."""
 
-    index: np.ndarray
+    entry: np.ndarray
     weight: np.ndarray
 
 
@@ -100,6 +100,11 @@ def stages_of(source: Program) -> tuple[Stage, ...]:
     return tuple(found[::-1])
 
 
+def pools(source: Program) -> bool:
+    """Whether a program pools positions, so that moments of all their pairs are needed somewhere."""
+    return source.has(program.Pool | program.GlobalPool)
+
+
 class _Walk:
     # Levels in front of each operation, and where stages begin and end.
     def __init__(self, source: Program) -> None:
@@ -120,7 +125,7 @@ class _Walk:
                 now = saved[op.slot]
             elif isinstance(op, program.Add):
                 if saved[op.slot] != now:
-                    raise refusal(self.source, i, "adds branches of different strides, which have no common offset planes")
+                    raise refusal(self.source, i, "adds branches of different strides, which have no common planes")
             elif isinstance(op, program.Pool | program.GlobalPool | program.Flatten):
                 if self._used(i, saved):
                     raise refusal(self.source, i, "pools inside a branch, which has no form on offset planes")
@@ -147,9 +152,10 @@ def refusal(source: Program, i: int, what: str) -> NoNativeForm:
 
 
 def partners(stage: Stage, level: Level, offset: Array) -> tuple[list[Any], list[Any]]:
-    """Return the partner of each position along each axis, (planes, positions), and whether there is one (else the first).
+    """Return the partner of each position along each axis, (planes, positions), and whether there is one.
 
-    ``offset`` has the shape (planes, axes); along an axis with no offset but zero there is one row for all planes.
+    Where there is none it counts as the first position. ``offset`` has the shape (planes, axes); along an axis with no
+    offset but zero there is one row for all planes.
     """
     where, there = [], []
     for axis, (n, factor) in enumerate(zip(level.space, stage.factor(level), strict=True)):
@@ -185,7 +191,7 @@ def pool_factor(op: program.Pool, axis: int) -> np.ndarray:
 
 
 def reach(window: Geometry, axis: int, places: Any) -> tuple[Any, Any]:
-    """Return the positions that windows see along an axis, (..., places, taps), and whether they are inside the border."""
+    """Return what windows see along an axis, (..., places, taps): positions, and whether they are inside the border."""
     size, taps = window.space[axis], np.arange(window.shape[axis]) * window.dilation[axis] - window.pads[axis][0]
     found = places[..., None] * window.strides[axis] + taps
     if window.circular:
@@ -256,6 +262,6 @@ def _check_torus(source: Program, stage: Stage) -> None:
                 raise refusal(
                     source,
                     i,
-                    f"has circular padding of {size} positions, of which strides and other layers up to the next pooling "
-                    "leave no whole number of rounds: it has no form on offset planes",
+                    f"has circular padding of {size} positions, which strides or other layers up to the next pooling "
+                    "do not fill: it has no form on offset planes",
                 )

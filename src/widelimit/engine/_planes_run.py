@@ -33,7 +33,7 @@ class Frame(NamedTuple):
     y: Side
 
     def at_partners(self, level: Level, a: Array) -> Array:
-        r"""Return an array of y at the partner of each position: (1 or planes, \*space, ...) to (planes, \*space, ...)."""
+        r"""Return an array of y, (1 or planes, \*space, ...), at the partner of each position."""
         where, _ = partners(self.stage, level, self.offset)
         for axis, found in enumerate(self.stage.offsets):
             if found != (0,):
@@ -119,7 +119,7 @@ def _begin(task: Task, frame: Frame, k: int, planes: Planes | None) -> Planes:
         channels = range(len(x.values))
         if level.space:
             # Few channels at each position, one after another; those of vectors are many.
-            gap = sum((x.values[c] - frame.at_partners(level, y.values[c][None])) ** 2 for c in channels)
+            gap: Any = sum((x.values[c] - frame.at_partners(level, y.values[c][None])) ** 2 for c in channels)
         else:
             gap = jnp.sum((x.values - y.values) ** 2, 0, keepdims=True)
         gap = gap / (2 * len(channels))
@@ -237,7 +237,10 @@ def _filtered(window: Geometry, frame: Frame, levels: tuple[Level, Level], momen
     for moment, of_x in zip(moments, (True, False), strict=True):
         for axis in np.flatnonzero(bordered):
             # Outside for the first time along this axis.
-            kinds = [t.common(of_x) if k < axis else t.either(of_x) if k > axis else t.alone(of_x) for k, t in enumerate(taps)]
+            kinds = [
+                t.common(of_x) if k < axis else t.either(of_x) if k > axis else t.alone(of_x)
+                for k, t in enumerate(taps)
+            ]
             border = moment[None]
             for k, matrix in enumerate(kinds):
                 border = apply(matrix, border, k)
@@ -297,8 +300,8 @@ def _pool(op: program.Pool, stage: Stage, behind: Stage, planes: Array) -> Array
     planes = planes.reshape(*(c * n for c, n in zip(counts, stage.space, strict=True)), *rest)
     for axis, table in enumerate(pool_tables(op, stage, behind)):
         parts = [
-            take(planes, table.index[:, t], axis) * along(table.weight[:, t], axis, planes)
-            for t in range(table.index.shape[1])
+            take(planes, table.entry[:, t], axis) * along(table.weight[:, t], axis, planes)
+            for t in range(table.entry.shape[1])
         ]
         planes = sum(parts[1:], parts[0])
     counts, space = [len(found) for found in behind.offsets], behind.levels[0].space

@@ -49,8 +49,8 @@ class Normal(NamedTuple):
 def forward(operations: tuple, stage: Stage, moment: Array, mean: Array) -> tuple[tuple, Array, Array]:
     """Return features of each operation, and moment and mean over channels behind the last.
 
-    They are: of weights the moment in front and the mean of it over the window; of an activation the moment in front; of a
-    sum both means; of a norm `Normal`.
+    They are: of weights the moment in front and the mean of it over the window; of an activation the moment in front;
+    of a sum both means; of a norm `Normal`.
     """
     found: list[tuple[Array, ...]] = []
     saved: dict[int, tuple[Array, Array]] = {}
@@ -109,15 +109,12 @@ def along(weights: Any, axis: int, like: Array) -> Array:
 
 def take(a: Array, index: Any, axis: int) -> Array:
     """Return the entries at an index along an axis, one that is within bounds."""
-    # Slices where they are one: a look-up costs more.
     return jnp.take(a, index, axis, mode="clip")
 
 
 def _window_sum(window: Any, axis: int, a: Array) -> Array:
     where, inside = reach(window, axis, jnp.arange(window.places[axis]))
-    parts = [
-        take(a, where[:, f], axis) * along(inside[:, f], axis, a) for f in range(window.shape[axis])
-    ]
+    parts = [take(a, where[:, f], axis) * along(inside[:, f], axis, a) for f in range(window.shape[axis])]
     return sum(parts[1:], parts[0])
 
 

@@ -1,7 +1,7 @@
 """How much of a kernel the plane engine computes at a time: pairs of inputs and planes side by side."""
 
 import math
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import numpy as np
@@ -33,7 +33,9 @@ class Tile(NamedTuple):
     chunks: tuple[int, ...]
 
 
-def tile_of(stages: tuple[Stage, ...], operations: tuple, shape: tuple[int, int], kind: np.dtype, memory: int | None) -> Tile:
+def tile_of(
+    stages: tuple[Stage, ...], operations: tuple, shape: tuple[int, int], kind: np.dtype, memory: int | None
+) -> Tile:
     """Return the tile in which a kernel of some shape is computed, of at most ``memory`` bytes."""
     device = jax.devices()[0]
     lanes = LANES.get(device.platform, MANY)
@@ -62,7 +64,7 @@ def _chunk(stage: Stage, most: int) -> int:
     return max(d for d in range(1, max(1, min(most, count)) + 1) if count % d == 0)
 
 
-def _free(device: jax.Device) -> int:
+def _free(device: Any) -> int:
     stats = device.memory_stats() or {}
     if "bytes_limit" not in stats:
         return MEMORY

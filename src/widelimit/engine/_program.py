@@ -1,12 +1,15 @@
 """An architecture as a short list of primitive operations: all that a compiled engine sees of it.
 
-The numbers of operations are Python's, or those of JAX while it traces: an engine that needs numbers refuses the latter.
+The numbers of operations are Python's, or those of JAX while it traces, which engines refuse that need numbers.
 """
 
 from typing import Any, NamedTuple
 
-from .._typing import Scalar, Shape
+from .._typing import Shape
 from ..dual import AbstractDual
+
+Number = Any
+"""A float, or the array that JAX traces in its place."""
 
 
 class Geometry(NamedTuple):
@@ -40,11 +43,11 @@ class Linear(NamedTuple):
     both positions moving together, and the identity where ``window`` is None.
     """
 
-    gain: Scalar
-    offset: Scalar
-    weight: Scalar
-    bias: Scalar
-    tangent: Scalar
+    gain: Number
+    offset: Number
+    weight: Number
+    bias: Number
+    tangent: Number
     window: Geometry | None = None
 
 
@@ -83,15 +86,15 @@ class Norm(NamedTuple):
     """
 
     axes: tuple[int, ...]
-    eps: Scalar
-    affine: Scalar
+    eps: Number
+    affine: Number
     means: bool
 
 
 class Scale(NamedTuple):
     """Multiply the signal by a number."""
 
-    constant: Scalar
+    constant: Number
 
 
 class Save(NamedTuple):
