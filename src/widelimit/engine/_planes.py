@@ -130,7 +130,7 @@ class _Ready(NamedTuple):
         kind = np.promote_types(x.dtype, y.dtype)
         kind = np.dtype(jax.dtypes.canonicalize_dtype(kind)) if traced else kind
         price = planes_cost(source, Size(len(x), len(y), kind), thread_count())
-        tile = tile_of(stages, source.operations, (len(x), len(y)), kind, memory)
+        tile = tile_of(stages, source.operations, (x, y), kind, memory)
         fixed = tuple(None if isinstance(a, NUMBERS) else a for a in leaves)
         return cls(_Form(stages, tree, fixed, tile.chunks, kind), numbers, tile, kind, traced, price.seconds)
 

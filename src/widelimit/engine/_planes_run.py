@@ -114,15 +114,7 @@ def through(task: Task, k: int, sides: tuple[Side, Side], start: Planes | None, 
 def _begin(task: Task, frame: Frame, k: int, planes: Planes | None) -> Planes:
     level, (x, y) = frame.stage.levels[0], (frame.x, frame.y)
     if k == 0:
-        assert x.values is not None
-        assert y.values is not None
-        channels = range(len(x.values))
-        if level.space:
-            # Few channels at each position, one after another; those of vectors are many.
-            gap: Any = sum((x.values[c] - frame.at_partners(level, y.values[c][None])) ** 2 for c in channels)
-        else:
-            gap = jnp.sum((x.values - y.values) ** 2, 0, keepdims=True)
-        gap = gap / (2 * len(channels))
+        gap = _input_gap(frame, level)
         return gap, jnp.zeros_like(gap)
     assert planes is not None
     gap, ntk = planes
@@ -132,6 +124,24 @@ def _begin(task: Task, frame: Frame, k: int, planes: Planes | None) -> Planes:
     rows = _row_sums(op, x.total)[None]
     own, total, others = (frame.at_partners(level, a) for a in (y.own[None], y.total[None], rows))
     return gap - (x.own + own) / 2 + (rows - others) * (x.total - total) / 2, ntk
+
+
+def _input_gap(frame: Frame, level: Level) -> Array:
+    x, y = frame.x.values, frame.y.values
+    assert x is not None
+    assert y is not None
+    if not level.space:
+        return jnp.sum((x - y) ** 2, 0, keepdims=True) / (2 * len(x))
+
+    def add(total: Any, channel: tuple[Array, Array]) -> tuple[Array, None]:
+        one, other = channel
+        return total + (one - frame.at_partners(level, other[None])) ** 2, None
+
+    # Channel by channel: of all at once there would be a plane for each.
+    total, _ = add(0.0, (x[0], y[0]))
+    if len(x) > 1:
+        total, _ = jax.lax.scan(add, total, (x[1:], y[1:]), unroll=min(4, len(x) - 1))
+    return total / (2 * len(x))
 
 
 def _row_sums(op: Any, like: Array) -> Array:

@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 import jax
 import numpy as np
 
+from .._typing import Tracer
 from . import _program as program
 from ._planes_plan import Stage
 
@@ -34,10 +35,10 @@ class Tile(NamedTuple):
 
 
 def tile_of(
-    stages: tuple[Stage, ...], operations: tuple, shape: tuple[int, int], kind: np.dtype, memory: int | None
+    stages: tuple[Stage, ...], operations: tuple, batches: tuple[Any, Any], kind: np.dtype, memory: int | None
 ) -> Tile:
-    """Return the tile in which a kernel of some shape is computed, of at most ``memory`` bytes."""
-    device = jax.devices()[0]
+    """Return the tile in which the kernel of two batches is computed, of at most ``memory`` bytes."""
+    device, shape = _device(batches[0]), [max(1, len(x)) for x in batches]
     lanes = LANES.get(device.platform, MANY)
     cells = [max(math.prod(level.space) for level in stage.levels) for stage in stages]
     bytes_of_a_pair = kind.itemsize * max(
@@ -62,6 +63,12 @@ def _chunk(stage: Stage, most: int) -> int:
     # A divisor of the number of planes, so that none are left over.
     count = math.prod(map(len, stage.offsets))
     return max(d for d in range(1, max(1, min(most, count)) + 1) if count % d == 0)
+
+
+def _device(x: Any) -> Any:
+    # Where a batch is; arrays of NumPy and of a transformation go to the first device.
+    concrete = isinstance(x, jax.Array) and not isinstance(x, Tracer)
+    return next(iter(x.devices())) if concrete else jax.devices()[0]
 
 
 def _free(device: Any) -> int:
