@@ -250,17 +250,18 @@ def test_hyperparameters_do_not_compile_again():
     assert_close(second, Reference().block(nets[1], jnp.asarray(x), jnp.asarray(x)), 3e-6)
 
 
-def test_auto_takes_planes_where_positions_are_pooled_and_loops_cannot_run():
+def test_auto_takes_planes_where_loops_cannot_run_and_all_moments_do_not_fit():
     net = wl.serial(conv(), wl.Elementwise(jnp.tanh), *end())
     x = np.zeros((32, 16, 16, 1), np.float32)
     choice = Auto().select(net, x)
     assert isinstance(choice.engine, Planes)
-    assert "no native form; positions are pooled" in choice.reason
+    assert "no native form; planes" in choice.reason
+    assert "would take 2 GB" in choice.reason
     assert choice.seconds > 0
     assert isinstance(Auto().select(net, x[:, :4, :4]).engine, Reference)
     assert isinstance(Auto().select(wl.serial(conv(), wl.Relu(), *end()), x).engine, Native)
     assert isinstance(Auto().select(wl.serial(conv(), wl.Elementwise(jnp.tanh), *end(FLAT())), x).engine, Reference)
-    assert "Planes" in str(net.describe((16, 16, 1))).splitlines()[-1]
+    assert "engine: Planes" in str(net.describe((16, 16, 1)))
     chosen = []
 
     def traced(x):

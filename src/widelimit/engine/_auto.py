@@ -12,7 +12,7 @@ from .._typing import PyTree, Tracer
 from ..arch import AbstractLayer, Sample, as_samples, example_shape, is_sample
 from ..arch._describe import NOTES
 from ._base import AbstractEngine, Block, Wanted
-from ._cost import Cost, Size, native_cost, pairs_of_positions, planes_cost, reference_cost
+from ._cost import MOMENTS, Cost, Size, native_cost, pairs_of_positions, planes_cost, reference_cost
 from ._lowering import NoNativeForm, lowered
 from ._native import Native, form_of, values_of
 from ._planes import Planes, plain_values
@@ -21,7 +21,7 @@ from ._reference import Reference
 from ._threads import thread_count
 from ._tiles import tiled, tiled_diagonal
 
-POOLED = "positions are pooled, and on planes of equal offsets no array of all their pairs is made"
+POOLED = "planes of equal offsets need no moments of all pairs of positions"
 """Why planes are taken."""
 
 NOTED = Size(1000, 1000, np.dtype(np.float32))
@@ -60,8 +60,8 @@ class Auto(AbstractEngine):
     """Compiled loops (`Native`) where an architecture has a native form and inputs are numbers on the CPU, else XLA.
 
     Under a transformation of JAX (grad, jit, vmap), on other devices, and for activations without a native form,
-    `Planes` runs where positions are pooled; `Reference` runs for all else, and for few entries; where all moments of a
-    kernel would not fit into ``memory`` it runs tile by tile.
+    `Planes` runs where positions are pooled and the moments of all their pairs would not fit into ``memory``.
+    `Reference` runs for all else, and for few entries; of what does not fit it makes tiles.
 
     Parameters
     ----------
@@ -69,8 +69,7 @@ class Auto(AbstractEngine):
         Bytes that the moments of the reference engine may take at once.
     few
         Pairs of positions, in all entries together, below which the reference runs: it needs about a second for a
-        million, and so does loading the compiled loops, which the first time on a machine have to be compiled, as
-        planes are for each architecture.
+        million, and so does loading the compiled loops, which the first time on a machine have to be compiled.
     """
 
     memory: int = eqx.field(static=True, default=2**30)
@@ -131,9 +130,10 @@ class Auto(AbstractEngine):
         try:
             values = [plain_values(x) for x in batches]
             shape = values[0].shape[1:]
-            moments = len(values[0]) * len(values[1]) * max(pairs_of_positions(lowered(net, shape)), default=1)
-            if moments >= self.few and _has_planes(net, shape):
-                return Planes(), f"{refusal}; {POOLED}"
+            pairs = len(values[0]) * len(values[1]) * max(pairs_of_positions(lowered(net, shape)), default=1)
+            kept = MOMENTS * pairs * np.result_type(*(a.dtype for a in values)).itemsize
+            if kept > self.memory and _has_planes(net, shape):
+                return Planes(), f"{refusal}; {POOLED}, which would take {_memory(kept)}"
         except NoNativeForm:
             pass
         return Reference(), refusal
