@@ -4,10 +4,13 @@ The kernels of kinked activations behave like :math:`|x-x'|` near coincidence, w
 functions return the derivative 0 there, which is the mean of the one-sided ones.
 """
 
+import math
+
 import jax
 import jax.numpy as jnp
 
 from .._typing import Array
+from ._arc import angle_over_root, segment_over_root
 
 
 def safe_sqrt(x: Array) -> Array:
@@ -37,7 +40,10 @@ def haversine(q1: Array, q2: Array, g: Array) -> tuple[Array, Array]:
 @jax.custom_jvp
 def angle(h: Array) -> Array:
     r"""Return :math:`\theta = 2\arcsin\sqrt{h/2}`, the angle with :math:`1 - \cos\theta = h`."""
-    return 2 * jnp.arcsin(jnp.sqrt(h / 2))
+    h = jnp.asarray(h)
+    small = jnp.minimum(h, 2 - h)
+    theta = jnp.sqrt(small) * angle_over_root(small)
+    return jnp.where(h > 1, math.pi - theta, theta)
 
 
 @angle.defjvp
@@ -51,37 +57,18 @@ def _(primals: tuple, tangents: tuple) -> tuple[Array, Array]:
 def segment(h: Array) -> Array:
     r"""Return :math:`\sin\theta - \theta\cos\theta = \int_0^h \theta\,dh` for :math:`h = 1 - \cos\theta`.
 
-    It behaves like :math:`\tfrac23\sqrt2\,h^{3/2}`, which the plain formula loses by cancellation; below
-    :math:`h = 1/8` the series of the integral is summed instead (truncation below 1e-17 relative).
+    It behaves like :math:`\tfrac23\sqrt2\,h^{3/2}`, which the plain formula loses by cancellation.
     """
-    plain = jnp.sqrt(h * (2 - h)) - angle(h) * (1 - h)
-    small = jnp.minimum(h, 0.125)
-    return jnp.where(h < 0.125, small * jnp.sqrt(2 * small) * _polynomial(small / 2), plain)
+    h = jnp.asarray(h)
+    small = jnp.minimum(h, 2 - h)
+    bend = small * jnp.sqrt(small) * segment_over_root(small)
+    return jnp.where(h > 1, bend + math.pi * (h - 1), bend)
 
 
 @segment.defjvp
 def _(primals: tuple, tangents: tuple) -> tuple[Array, Array]:
     (h,), (dh,) = primals, tangents
     return segment(h), angle(h) * dh
-
-
-def _segment_series(terms: int) -> list[float]:
-    # theta = 2 sum_k binom(2k, k) / (4^k (2k + 1)) (h/2)^(k + 1/2), integrated term by term over h.
-    coefficients, central = [], 1.0
-    for k in range(terms):
-        coefficients.append(central / ((2 * k + 1) * (k + 1.5)))
-        central *= (2 * k + 1) / (2 * k + 2)
-    return coefficients[::-1]
-
-
-_SEGMENT = _segment_series(14)
-
-
-def _polynomial(x: Array) -> Array:
-    value = jnp.zeros_like(x)
-    for coefficient in _SEGMENT:
-        value = value * x + coefficient
-    return value
 
 
 def arcsine_gap(q1: Array, q2: Array, g: Array) -> tuple[Array, Array]:

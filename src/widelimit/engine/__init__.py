@@ -10,4 +10,5 @@ from ._moments import advance as advance
 from ._moments import moments as moments
 from ._moments import start as start
 from ._native import Native as Native
+from ._planes import Planes as Planes
 from ._reference import Reference as Reference

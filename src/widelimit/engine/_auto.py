@@ -1,4 +1,4 @@
-"""The engine that chooses: compiled loops where an architecture has a native form, else the reference."""
+"""The engine that chooses: compiled loops where there is a native form, else planes or the reference in XLA."""
 
 import contextlib
 import dataclasses
@@ -13,12 +13,17 @@ from .._typing import PyTree, Tracer
 from ..arch import AbstractLayer, Sample, as_samples, example_shape, is_sample
 from ..arch._describe import NOTES
 from ._base import AbstractEngine, Block, Wanted
-from ._cost import Cost, Size, native_cost, pairs_of_positions, reference_cost
+from ._cost import MOMENTS, Cost, Size, native_cost, pairs_of_positions, planes_cost, reference_cost
 from ._lowering import NoNativeForm, lowered
 from ._native import Native, form_of, values_of
+from ._planes import Planes, plain_values
+from ._planes_plan import pools, stages_of
 from ._reference import Reference
 from ._threads import thread_count
 from ._tiles import tiled, tiled_diagonal
+
+POOLED = "planes of equal offsets need no moments of all pairs of positions"
+"""Why planes are taken."""
 
 NOTED = Size(1000, 1000, np.dtype(np.float32))
 """The size of which a description tells the time."""
@@ -55,9 +60,10 @@ class Selection:
 class Auto(AbstractEngine):
     """Compiled loops (`Native`) where an architecture has a native form and inputs are numbers on the CPU, else XLA.
 
-    `Reference` runs under a transformation of JAX (grad, jit, vmap), on other devices, for layers without a native
-    form, for few entries, and where the series of an activation turns out too long for the variances of the inputs;
-    where all moments of a kernel would not fit into ``memory`` it runs tile by tile.
+    Under a transformation of JAX (grad, jit, vmap), on other devices, and for activations without a native form,
+    `Planes` runs where positions are pooled and the moments of all their pairs would not fit into ``memory``.
+    `Reference` runs for all else, for few entries, and where the series of an activation turns out too long for the
+    variances of the inputs; of what does not fit it makes tiles.
 
     Parameters
     ----------
@@ -103,7 +109,10 @@ class Auto(AbstractEngine):
             # Its series may turn out too long for these inputs.
             with contextlib.suppress(NoNativeForm):
                 return engine.block(net, x1, x2, wanted=wanted)
-        return tiled(Reference(), net, (x1, x2), self.memory)
+            engine, _ = self._in_xla(net, (x1, x2), "")
+        if isinstance(engine, Reference):
+            return tiled(engine, net, (x1, x2), self.memory)
+        return engine.block(net, x1, x2, wanted=wanted)
 
     def diagonal(self, net: AbstractLayer, x: PyTree) -> Block:
         """Return NNGP and NTK of each input with itself, each of shape (n,)."""
@@ -111,7 +120,10 @@ class Auto(AbstractEngine):
         if isinstance(engine, Native):
             with contextlib.suppress(NoNativeForm):
                 return engine.diagonal(net, x)
-        return tiled_diagonal(Reference(), net, x, self.memory)
+            engine, _ = self._in_xla(net, (x, x), "")
+        if isinstance(engine, Reference):
+            return tiled_diagonal(engine, net, x, self.memory)
+        return engine.diagonal(net, x)
 
     def _choose(self, net: AbstractLayer, x1: PyTree, x2: PyTree) -> tuple[AbstractEngine, str]:
         try:
@@ -121,9 +133,21 @@ class Auto(AbstractEngine):
             if moments < self.few:
                 return Reference(), f"for {moments} moments per layer it is not worth loading compiled loops"
             form_of(program)
-        except NoNativeForm as reason:
-            return Reference(), str(reason)
+        except NoNativeForm as refusal:
+            return self._in_xla(net, (x1, x2), str(refusal))
         return Native(), "every layer has a native form, and the inputs are numbers in the memory of the CPU"
+
+    def _in_xla(self, net: AbstractLayer, batches: tuple[PyTree, PyTree], refusal: str) -> tuple[AbstractEngine, str]:
+        try:
+            values = [plain_values(x) for x in batches]
+            shape = values[0].shape[1:]
+            pairs = len(values[0]) * len(values[1]) * max(pairs_of_positions(lowered(net, shape)), default=1)
+            kept = MOMENTS * pairs * np.result_type(*(a.dtype for a in values)).itemsize
+            if kept > self.memory and _has_planes(net, shape):
+                return Planes(), f"{refusal}; {POOLED}, which would take {_memory(kept)}"
+        except NoNativeForm:
+            pass
+        return Reference(), refusal
 
 
 def _price(engine: AbstractEngine, net: AbstractLayer, x1: PyTree, x2: PyTree) -> Cost | None:
@@ -136,6 +160,8 @@ def _price(engine: AbstractEngine, net: AbstractLayer, x1: PyTree, x2: PyTree) -
     size = Size(leaves[0].shape[0], leaves[-1].shape[0], np.dtype(kind), x2 is x1)
     if isinstance(engine, Native) and isinstance(one, Sample):
         return native_cost(lowered(net, shape), size, thread_count())
+    if isinstance(engine, Planes):
+        return planes_cost(lowered(net, shape), size, thread_count())
     try:
         return reference_cost(net, shape, size)
     except ValueError:
@@ -149,10 +175,21 @@ def note(net: AbstractLayer, shape: Any) -> str:
         form_of(program)
     except NoNativeForm as refusal:
         engine, reason, price = Reference(), str(refusal), reference_cost(net, shape, NOTED)
+        if _has_planes(net, shape):
+            engine, reason = Planes(), f"{reason}; {POOLED}"
+            price = planes_cost(lowered(net, shape), NOTED, thread_count())
     else:
         engine, reason, price = Native(), "every layer has a native form", native_cost(program, NOTED, thread_count())
     size = f"for {NOTED.rows} x {NOTED.columns} entries in float32"
     return f"engine: {type(engine).__name__}, as {reason}; {size} about {_time(price.seconds)}"
+
+
+def _has_planes(net: AbstractLayer, shape: Any) -> bool:
+    try:
+        program = lowered(net, shape)
+        return pools(program) and bool(stages_of(program))
+    except NoNativeForm:
+        return False
 
 
 NOTES.append(note)

@@ -10,6 +10,7 @@ from ..arch import AbstractLayer
 from ..arch._describe import layer_rows
 from . import _program as program
 from ._hermite import SMOOTH
+from ._planes_size import MEMORY
 from ._program import Program
 
 NANOSECONDS = {
@@ -27,6 +28,9 @@ NANOSECONDS = {
     **dict.fromkeys(SMOOTH, 15.0),
 }
 """Of one pair of inputs on one thread in float32, measured on a server with AVX-512; three times that in float64."""
+
+PLANES = {program.Linear: 15.0, dual.PiecewiseLinear: 10.0, dual.Erf: 60.0, dual.Gelu: 150.0}
+"""The same of the plane engine, in XLA; an activation that is not named counts as a series."""
 
 PAIR = 3.0
 """Nanoseconds of a pair beside its operations: memory, and the gap of the inputs."""
@@ -76,6 +80,17 @@ def native_cost(source: Program, size: Size, threads: int) -> Cost:
     product = 2 * math.prod(source.shapes[0]) * wide / FLOPS
     own = size.rows * size.columns * size.dtype.itemsize
     return Cost(size.entries * (pair * 1e-9 + product) / threads, own + threads * 2**25)
+
+
+def planes_cost(source: Program, size: Size, threads: int) -> Cost:
+    """Return the cost of planes in XLA on a CPU, without compiling."""
+    wide = size.dtype.itemsize // 4
+    nanoseconds = 0.0
+    for op, pairs in zip(source.operations, pairs_of_positions(source), strict=True):
+        kind = type(op.dual) if isinstance(op, program.Dual) else type(op)
+        nanoseconds += pairs * PLANES.get(kind, SERIES if isinstance(op, program.Dual) else 1.0)
+    own = size.rows * size.columns * size.dtype.itemsize
+    return Cost(size.entries * nanoseconds * wide * 1e-9 / threads, own + MEMORY)
 
 
 def pairs_of_positions(source: Program) -> list[int]:

@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from .. import arch, dual
-from .._typing import Shape, Tracer
+from .._typing import Scalar, Shape, Tracer
 from ..arch import AbstractLayer, Limit
 from ..arch._window import Circular, Valid, Window, Zeros
 from . import _program as program
@@ -38,6 +38,7 @@ class Builder:
 
     def __init__(self, shape: Shape) -> None:
         self.operations: list[Any] = []
+        self.paths: list[str] = []
         self.shapes: list[Shape] = []
         self.shape, self.means = shape, True
         self.branches: tuple[tuple[int, Shape, bool], ...] | None = None
@@ -48,6 +49,7 @@ class Builder:
     def emit(self, operation: Any, shape: Shape | None = None) -> None:
         """Append an operation, and the shape behind it if it changes."""
         self.operations.append(operation)
+        self.paths.append(self.path)
         self.shapes.append(self.shape)
         self.shape = self.shape if shape is None else shape
 
@@ -69,11 +71,9 @@ class Builder:
         """Return the refusal of the layer that is lowered; ``what`` is a predicate such as "has no native form"."""
         return NoNativeForm(f"layer {self.path or '0'} {what}")
 
-    def number(self, value: Any, name: str) -> float:
-        """Return a hyperparameter as a number, refusing one that is being differentiated or traced."""
-        if isinstance(value, Tracer):
-            raise self.refuse(f"has a {name} that is traced by JAX (under grad, jit or vmap), and is no number")
-        return float(value)
+    def number(self, value: Any) -> Scalar:
+        """Return a hyperparameter as a number, or as it is while JAX differentiates or traces it."""
+        return value if isinstance(value, Tracer) else float(value)
 
     def within(self, i: int, layer: AbstractLayer) -> None:
         """Lower a part of a layer."""
@@ -96,7 +96,7 @@ def lowered(net: AbstractLayer, shape: Shape) -> Program:
     Raises
     ------
     NoNativeForm
-        If a layer has no form in primitive operations, or a hyperparameter is no number; the message names it.
+        If a layer has no form in primitive operations; the message names it.
     """
     if not shape or not isinstance(shape[0], int | np.integer):
         raise NoNativeForm("the network has several inputs, which compiled engines do not read")
@@ -104,7 +104,7 @@ def lowered(net: AbstractLayer, shape: Shape) -> Program:
     lower(net, builder)
     if builder.branches is not None:
         raise NoNativeForm("the network ends with several branches")
-    return Program(tuple(builder.operations), (*builder.shapes, builder.shape), builder.slots)
+    return Program(tuple(builder.operations), (*builder.shapes, builder.shape), builder.slots, tuple(builder.paths))
 
 
 @functools.singledispatch
@@ -186,9 +186,7 @@ def _(layer: arch.Conv, to: Builder) -> None:
 def _(layer: arch.Activation, to: Builder) -> None:
     if layer.dual.linear:
         return
-    named = jax.tree_util.tree_leaves_with_path(layer.dual)
-    numbers = [to.number(leaf, f"parameter {jax.tree_util.keystr(path)} of its activation") for path, leaf in named]
-    own = jax.tree.unflatten(jax.tree.structure(layer.dual), numbers)
+    own = jax.tree.map(to.number, layer.dual)
     to.emit(program.Dual(own))
     to.means = not _is_odd(own)
 
@@ -224,8 +222,8 @@ def _(layer: arch.LayerNorm, to: Builder) -> None:
     ndim = len(to.shape)
     layer.out_shape(to.shape)
     axes = tuple(sorted({axis % ndim for axis in layer.axes} - {ndim - 1}))
-    affine = 0.0 if layer.affine is None else to.number(layer.affine.parameterization.limit(1.0, 1.0, 1).bias, "share")
-    to.emit(program.Norm(axes, to.number(layer.eps, "eps"), affine, to.means))
+    affine = 0.0 if layer.affine is None else to.number(layer.affine.parameterization.limit(1.0, 1.0, 1).bias)
+    to.emit(program.Norm(axes, to.number(layer.eps), affine, to.means))
     # Behind statistics of each position by itself no mean is left; over space, positions keep what differs.
     to.means = to.means and bool(axes)
 
@@ -234,21 +232,21 @@ def _(layer: arch.LayerNorm, to: Builder) -> None:
 def _(layer: arch.Scale, to: Builder) -> None:
     if np.ndim(layer.constant):
         raise to.refuse("(Scale) has one number per position, which has no native form")
-    to.emit(program.Scale(to.number(layer.constant, "constant")))
+    to.emit(program.Scale(to.number(layer.constant)))
 
 
 @lower.register
 def _(layer: arch.Dropout, to: Builder) -> None:
-    if to.number(layer.rate, "rate"):
+    rate = to.number(layer.rate)
+    if isinstance(rate, Tracer) or rate:
         raise to.refuse("(Dropout) treats equal inputs apart from all others, which has no native form")
 
 
 def _weights(layer: Any, to: Builder, fan_in: int, shape: Shape, window: Geometry | None = None) -> None:
-    biases = 0.0 if layer.bias_std is None else to.number(layer.bias_std, "bias_std")
-    scales = to.number(layer.weight_std, "weight_std"), biases
+    biases = 0.0 if layer.bias_std is None else to.number(layer.bias_std)
+    scales = to.number(layer.weight_std), biases
     limit: Limit = layer.parameterization.limit(*scales, fan_in)
-    names = ("gain", "offset", "weight share", "bias share", "tangent")
-    gain, offset, weight, bias, tangent = (to.number(a, name) for a, name in zip(limit, names, strict=True))
+    gain, offset, weight, bias, tangent = map(to.number, limit)
     bias = 0.0 if layer.bias_std is None else bias
     to.emit(program.Linear(gain, offset, weight, bias, tangent, window), shape)
     to.means = False
@@ -270,7 +268,9 @@ def _geometry(window: Window, space: Shape, to: Builder) -> Geometry:
 
 
 def _is_odd(activation: dual.AbstractDual) -> bool:
-    # Odd for certain, so that its mean over channels is zero.
+    # Odd for certain, so that its mean over channels is zero: not known of a parameter that is traced.
+    if any(isinstance(leaf, Tracer) for leaf in jax.tree.leaves(activation)):
+        return False
     if isinstance(activation, dual.Erf | dual.Sin):
         return bool(activation.c == 0)
     if isinstance(activation, dual.PiecewiseLinear):

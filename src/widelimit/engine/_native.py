@@ -90,6 +90,9 @@ def form_of(program: Program) -> Any:
     from ._native_conv import Images
     from ._native_run import Vectors
 
+    for op, path in zip(program.operations, program.paths, strict=True):
+        if any(isinstance(leaf, Tracer) for leaf in jax.tree.leaves(op)):
+            raise NoNativeForm(f"layer {path or '0'} has a hyperparameter that JAX traces (grad, jit or vmap)")
     return Images(program) if on_planes(program) else Vectors(program)
 
 

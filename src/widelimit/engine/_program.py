@@ -1,9 +1,15 @@
-"""An architecture as a short list of primitive operations: all that a compiled engine sees of it."""
+"""An architecture as a short list of primitive operations: all that a compiled engine sees of it.
+
+The numbers of operations are Python's, or those of JAX while it traces, which engines refuse that need numbers.
+"""
 
 from typing import Any, NamedTuple
 
 from .._typing import Shape
 from ..dual import AbstractDual
+
+Number = Any
+"""A float, or the array that JAX traces in its place."""
 
 
 class Geometry(NamedTuple):
@@ -37,11 +43,11 @@ class Linear(NamedTuple):
     both positions moving together, and the identity where ``window`` is None.
     """
 
-    gain: float
-    offset: float
-    weight: float
-    bias: float
-    tangent: float
+    gain: Number
+    offset: Number
+    weight: Number
+    bias: Number
+    tangent: Number
     window: Geometry | None = None
 
 
@@ -80,15 +86,15 @@ class Norm(NamedTuple):
     """
 
     axes: tuple[int, ...]
-    eps: float
-    affine: float
+    eps: Number
+    affine: Number
     means: bool
 
 
 class Scale(NamedTuple):
     """Multiply the signal by a number."""
 
-    constant: float
+    constant: Number
 
 
 class Save(NamedTuple):
@@ -124,11 +130,14 @@ class Program(NamedTuple):
         Shape of one example, (*space, channels), in front of each operation, and behind the last.
     slots
         How many slots `Save` uses, counted from zero.
+    paths
+        Where the layer stands in the architecture that an operation comes from: ``"2.0"``.
     """
 
     operations: tuple[Operation, ...]
     shapes: tuple[Shape, ...]
     slots: int
+    paths: tuple[str, ...]
 
     def has(self, kind: Any) -> bool:
         """Whether any operation is of a kind, or of one of several."""
