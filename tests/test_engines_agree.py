@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 from architectures import dense_net, image_net, inputs
-from widelimit.engine import Native, Reference
+from widelimit.engine import Native, Planes, Reference
 
-ENGINES = {"native": Native()}
+ENGINES = {"native": Native(), "planes": Planes()}
 TOLERANCE = {np.float64: 1e-9, np.float32: 1e-5}
 DRAWN = {"dense": (dense_net, (5,), 13), "image": (image_net, (6, 6, 2), 4)}
 QUICK = {("dense", 0), ("dense", 1), ("image", 0)}

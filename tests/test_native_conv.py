@@ -193,6 +193,11 @@ def test_auto_takes_planes_for_images():
         (wl.serial(conv(), wl.Relu()), (6, 6, 1), "ends with space"),
         (wl.serial(conv(), arch.Elu(), *end()), (6, 6, 1), "no native form"),
         (wl.serial(conv(), wl.Relu(), wl.LayerNorm(), *end()), (6, 6, 1), "Norm"),
+        (
+            wl.serial(arch.FanOut(2), arch.parallel(wl.Conv(4, 3), wl.Conv(4, 1, strides=2)), arch.Sum(), *end()),
+            (4, 1),
+            "different strides",
+        ),
     ],
 )
 def test_what_has_no_planes_is_refused_by_name(net, shape, message):

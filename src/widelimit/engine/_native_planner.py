@@ -130,6 +130,9 @@ class Planner:
         if op.means:
             raise NoNativeForm("a sum of signals that both have means over channels has no form on offset planes")
         before, (other, _) = self.value, self.saved[op.slot]
+        if before.steps != other.steps:
+            # The same offset behind both branches comes of different offsets in front of them.
+            raise NoNativeForm("a sum of branches of different strides has no form on offset planes")
         slot = self._slot(i) if self._kept(before.slot, i) else before.slot
         row, _ = self._row(f.ADD, before, slot)
         row[f.AUX], row[f.Q_AUX], row[f.ORIGIN_AUX] = other.slot, other.moments, other.origin
