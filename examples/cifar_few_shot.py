@@ -19,7 +19,6 @@ from sklearn.datasets import load_digits
 
 import widelimit as wl
 from widelimit.arch import Zeros
-from widelimit.engine import Auto
 
 RIDGE = 1e-4  # of the mean of the kernel's diagonal
 
@@ -74,7 +73,7 @@ def main():
     x_test, y_test = x_test[: args.test], y_test[: args.test]
     for depth in args.depths:
         net, found, start = network(depth), [], time.perf_counter()
-        print(f"depth {depth}: {Auto().select(net, x_test, x[: max(args.sizes)])}")
+        print(f"depth {depth}: {wl.Auto().select(net, x_test, x[: max(args.sizes)])}")
         for draw in range(args.draws):
             chosen = balanced(y, max(args.sizes), draw)
             kernel = wl.NTK(net)

@@ -6,7 +6,7 @@ import time
 import numpy as np
 
 import widelimit as wl
-from widelimit.engine import Auto, Native, Reference
+from widelimit.engine import Native, Reference
 
 small = os.environ.get("WIDELIMIT_EXAMPLE_SIZE") == "small"
 n = 100 if small else 2000
@@ -19,7 +19,7 @@ def network(activation):
 
 
 for name, net in {"relu": network(wl.Relu()), "erf": network(wl.Erf()), "tanh": network(wl.Tanh())}.items():
-    print(f"{name}: {Auto().select(net, x)}")
+    print(f"{name}: {wl.Auto().select(net, x)}")
 
 net = network(wl.Relu())
 seconds, kernels = {}, {}

@@ -50,6 +50,7 @@ from .empirical import Full as Full
 from .empirical import Trace as Trace
 from .empirical import linearize as linearize
 from .empirical import taylor_expand as taylor_expand
+from .engine import Auto as Auto
 from .engine import Reference as Reference
 from .kernels import NNGP as NNGP
 from .kernels import NTK as NTK
