@@ -190,6 +190,11 @@ def test_auto_takes_planes_for_images():
         (wl.serial(around(strides=(4, 4)), wl.Relu(), *end()), (6, 6, 1), "do not divide"),
         (wl.serial(around(), inner((1, 1), strides=(2, 2)), wl.Relu(), *end()), (5, 6, 1), "do not divide"),
         (wl.serial(conv(), wl.residual(AVERAGE((1, 1)), conv()), wl.Relu(), *end()), (6, 6, 1), "inside a branch"),
+        (
+            wl.serial(around(), arch.SumPool((2, 2), strides=(1, 1), padding=arch.Zeros()), *end()),
+            (6, 6, 1),
+            "with any behind",
+        ),
         (wl.serial(conv(), wl.Relu()), (6, 6, 1), "ends with space"),
         (wl.serial(conv(), arch.Elu(), *end()), (6, 6, 1), "no native form"),
         (wl.serial(conv(), wl.Relu(), wl.LayerNorm(), *end()), (6, 6, 1), "Norm"),

@@ -145,8 +145,9 @@ class Planner:
         if any(last > i for _, last in self.saved.values()):
             raise NoNativeForm("pooling inside a branch has no form on offset planes")
         window = _window(op.window) if isinstance(op, program.Pool) else None
-        if window is not None and window.circular and max(map(max, window.pads)):
-            raise NoNativeForm("pooling with circular padding has no form on offset planes")
+        if window is not None and max(map(max, window.pads)) and (window.circular or self.torus):
+            # Planes of a stage with circular padding go on beyond the border, and there is no zero to be pooled.
+            raise NoNativeForm("pooling with circular padding, or with any behind it, has no form on offset planes")
         space = window.places if window is not None else (1, 1)
         self._finish(Boundary(op, window))
         self.saved = {}
