@@ -159,7 +159,7 @@ def _run(code, one, others, kept, state):
                 if op == DUAL + SERIES:
                     series_block(_counts(p), (xs, across, 0), (ys, down, 1), g, t, n)
                 else:
-                    duals.block(op - DUAL, p, (xs, across), (ys, down), g, t, n)
+                    duals.block(op - DUAL, p, (xs, across), (ys, down), (g, t), n)
                 continue
             x = (x_sides[row, i], x_sides[row + 1, i], x_sides[row + 2, i])
             y = (y_sides[row, low:high], y_sides[row + 1, low:high], y_sides[row + 2, low:high])

@@ -215,11 +215,13 @@ def pair(code, p, x, y, g):
 
 
 @part
-def block(code, p, x, y, gap, ntk, count):
+def block(code, p, x, y, into, count):
     """Carry gaps and kernels of one input with several partners through an activation; up to 15 more are written.
 
-    x and y are (pointer to the first prepared number, distance of the next); not for `RELU`.
+    x and y are (pointer to the first prepared number, distance of the next), ``into`` pointers to gaps and kernels; not
+    for `RELU`.
     """
+    gap, ntk = into
     one = (spread(x[0], 0), spread(x[0], x[1]), spread(x[0], 2 * x[1]))
     for j in range(0, count, WIDTH):
         other = (load(y[0], j), load(y[0], j + y[1]), load(y[0], j + 2 * y[1]))
