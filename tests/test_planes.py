@@ -113,9 +113,13 @@ CASES = {
     ),
 }  # fmt: skip
 QUICK = ("sum", "dense")
-SLOW = [name if name in QUICK else pytest.param(name, marks=pytest.mark.slow) for name in CASES]
+LONG = ("kinks",)  # minutes of compiling
+SLOW = [
+    pytest.param(name, marks=() if name in QUICK else pytest.mark.thorough if name in LONG else pytest.mark.slow)
+    for name in CASES
+]
 # Behind a pooling the gap of inputs that nearly agree is a difference of numbers of ordinary size.
-CURVED = ("edges", "head", "head_of_sum", "myrtle", "padded_pool", "sequence_pool")
+CURVED = ("edges", "head", "head_of_sum", "myrtle", "padded_pool", "pools", "sequence_pool")
 NEAR = {np.float64: 1e-8, np.float32: 1e-4}
 
 
