@@ -113,9 +113,9 @@ CASES = {
     ),
 }  # fmt: skip
 QUICK = ("sum", "dense")
-LONG = ("kinks",)  # minutes of compiling
+CI = ("global", "means", "myrtle", "pools", "residual", "strides")
 SLOW = [
-    pytest.param(name, marks=() if name in QUICK else pytest.mark.thorough if name in LONG else pytest.mark.slow)
+    pytest.param(name, marks=() if name in QUICK else pytest.mark.slow if name in CI else pytest.mark.thorough)
     for name in CASES
 ]
 # Behind a pooling the gap of inputs that nearly agree is a difference of numbers of ordinary size.
