@@ -65,6 +65,9 @@ def test_every_part_before_anything_is_done(opened):
     page = open_at()
     for part in STATIC:
         page.locator(f"#{part}").scroll_into_view_if_needed()
+        if part == "code":
+            # The cell may be run once the server has said so; until then its button is about to change.
+            expect(page.locator("#code").get_by_role("button", name="Run")).to_be_enabled(timeout=SLOW)
         judge(page, f"#{part}", part)
 
 
@@ -107,9 +110,11 @@ def test_every_frame_of_the_storyboard_revealed(opened):
     open_at, judge = opened
     page = open_at("", "storyboard")
     board = page.locator("#storyboard")
-    for number in range(len(CONTENT["storyboard"].frames)):
+    for number, frame in enumerate(CONTENT["storyboard"].frames):
         if number:
             board.get_by_role("button", name="Next frame").click()
+        # The page draws the next frame a moment after the click; what is pressed before that belongs to the last one.
+        expect(board.locator("figure.story")).to_have_attribute("aria-label", frame.title, timeout=SLOW)
         board.get_by_label("Step of the frame").press("End")
         board.locator("input[value=kernel]").check()
         board.get_by_role("button", name="Commit, then read").click()
