@@ -1,5 +1,6 @@
 """Training in function space: closed forms, Krylov spaces, ODEs and steps."""
 
+from ..gp import Gaussian as Gaussian
 from ._anyloss import AbstractLoss as AbstractLoss
 from ._anyloss import AbstractReduction as AbstractReduction
 from ._anyloss import AnyLoss as AnyLoss
@@ -10,7 +11,6 @@ from ._anyloss import Sum as Sum
 from ._ensemble import AbstractTrained as AbstractTrained
 from ._ensemble import AllLayers as AllLayers
 from ._ensemble import EnsembleFlow as EnsembleFlow
-from ._ensemble import Gaussian as Gaussian
 from ._ensemble import LastLayer as LastLayer
 from ._ensemble import ensemble_moments as ensemble_moments
 from ._ensemble import infinite_ensemble as infinite_ensemble

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import abc
-import functools
 import math
 from typing import Any
 
@@ -13,9 +12,10 @@ import jax.numpy as jnp
 
 from .. import _check
 from .._precision import evaluate, result_dtype
-from .._typing import Array, Key, Scalar
+from .._typing import Array, Scalar
 from ..arch import AbstractLayer, Gaussianity, check_kernel_limit, check_start, input_signal
 from ..engine import AbstractEngine, Auto, Block
+from ..gp import Gaussian
 from ..gram import Dense
 from ._loss import AbstractSquaredLoss, SumOfSquares
 from ._method import AbstractFlowMethod, Spectral
@@ -58,39 +58,6 @@ class LastLayer(AbstractTrained):
     def check(self, net: AbstractLayer) -> None:
         """Refuse a parameterization whose initial outputs blow up."""
         check_start(net)
-
-
-class Gaussian(eqx.Module):
-    r"""A Gaussian over function values, independent and equal in covariance for every output.
-
-    Attributes
-    ----------
-    mean
-        Shape (\*times, m) or (\*times, m, o).
-    covariance
-        Shape (\*times, m, m).
-    """
-
-    mean: Array
-    covariance: Array
-
-    @property
-    def std(self) -> Array:
-        r"""Standard deviations, (\*times, m) or (\*times, m, 1): they broadcast against ``mean``."""
-        variance = self.covariance.diagonal(axis1=-2, axis2=-1)
-        std = variance.clip(0) ** 0.5
-        return std if self.mean.ndim < self.covariance.ndim else std[..., None]
-
-    def sample(self, key: Key, count: int) -> Array:
-        r"""Return draws of the function values, (count, \*times, m) or (count, \*times, m, o).
-
-        With :math:`\Sigma = V\Lambda V^\top` a draw is :math:`\mu + V\Lambda_+^{1/2}\xi`, which also covers singular
-        covariances, such as on the training inputs at the end of training. Values at different times are drawn
-        independently. In float64, rounded to the dtype of the mean.
-        """
-        _check.positive_int(count, "count")
-        draw = functools.partial(_draw, count=count)
-        return evaluate(draw, self, key, compute=jnp.float64, result=result_dtype(self.mean))
 
 
 class EnsembleFlow(eqx.Module):
@@ -322,16 +289,6 @@ def ensemble_moments(a: Array, cross: Array, own: Array, nngp: Array, noise: Sca
     at, mixed = jnp.swapaxes(a, -1, -2), cross @ a
     covariance = own + at @ (nngp @ a + noise * a) - mixed - jnp.swapaxes(mixed, -1, -2)
     return at @ y, (covariance + jnp.swapaxes(covariance, -1, -2)) / 2
-
-
-def _draw(gaussian: Gaussian, key: Key, count: int) -> Array:
-    mean, covariance = gaussian.mean, gaussian.covariance
-    vector = mean.ndim < covariance.ndim
-    mean = mean[..., None] if vector else mean
-    values, vectors = jnp.linalg.eigh(covariance)
-    factor = vectors * jnp.sqrt(values.clip(0))[..., None, :]
-    draws = mean + factor @ jax.random.normal(key, (count, *mean.shape), mean.dtype)
-    return draws[..., 0] if vector else draws
 
 
 def _check_readout(net: AbstractLayer) -> None:

@@ -9,3 +9,4 @@ from ._monte_carlo import Estimate as Estimate
 from ._monte_carlo import MonteCarloNNGP as MonteCarloNNGP
 from ._monte_carlo import MonteCarloNTK as MonteCarloNTK
 from ._nodes import node_kernels as node_kernels
+from ._scaled import ScaledInputs as ScaledInputs
