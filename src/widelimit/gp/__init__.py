@@ -9,3 +9,5 @@ from ._path import RidgePath as RidgePath
 from ._path import ridge_path as ridge_path
 from ._posterior import Posterior as Posterior
 from ._posterior import posterior as posterior
+from ._maximize import Maximum as Maximum
+from ._maximize import maximize as maximize

@@ -21,14 +21,14 @@ CHUNK = 4096
 
 
 class Posterior(eqx.Module):
-    """A Gaussian process given data; see `posterior`.
+    r"""A Gaussian process given data; see `posterior`.
 
     Attributes
     ----------
     kernel, solver, x_train, y_train, noise
         As given; targets (n, o).
     solution
-        Weights :math:`\\alpha` (n, o), and how the solve went.
+        Weights :math:`\alpha` (n, o), and how the solve went.
     """
 
     kernel: AbstractKernel

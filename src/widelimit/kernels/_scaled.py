@@ -16,8 +16,8 @@ class ScaledInputs(AbstractKernel):
     .. math:: k(s \odot x,\; s \odot x')
 
     A feature of scale 0 is left out. With a stationary kernel, :math:`1/s` are length scales (MacKay 1994; Neal 1996,
-    "Bayesian Learning for Neural Networks", section 4.3); in a network they are the scales of the first layer's weights,
-    one for each feature.
+    "Bayesian Learning for Neural Networks", section 4.3); in a network they are the scales of the weights of the first
+    layer, one for each feature.
 
     Parameters
     ----------
