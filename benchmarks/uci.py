@@ -1,13 +1,14 @@
 """Classification on 90 UCI sets: our kernels beside forests, boosting and a Gaussian SVM, on the published protocol.
 
 Each method chooses among its candidates by their accuracy on one validation split (the first of the best), and is
-judged by its mean accuracy on four folds. Results of a method on a set are files of a folder, so that an interrupted run
-goes on where it was. Sets are shared out to processes, one thread each: most sets are so small that threads of one
+judged by its mean accuracy on four folds. Results of a method on a set are files of a folder, so that an interrupted
+run goes on where it was. Sets are shared out to processes, one thread each: most sets are so small that threads of one
 another only wait. Seconds are those of that process; the wall time of a run is at most their sum over its processes.
 """
 
 import contextlib
 import dataclasses
+import itertools
 import json
 import multiprocessing
 import os
@@ -18,10 +19,12 @@ from collections.abc import Iterable, Iterator
 import numpy as np
 import threadpoolctl
 
-from . import _uci_data, _uci_scores
+from . import _uci_data, _uci_methods, _uci_scores
 from ._table import Record, show, table
-from ._uci_methods import METHODS, Candidate, Method
+from ._uci_average import AVERAGE
+from ._uci_methods import Candidate, Method
 
+METHODS = {method.name: method for method in (*_uci_methods.PUBLISHED, AVERAGE)}
 OUT = pathlib.Path(__file__).parent / ".uci"
 COLUMNS = {
     "method": "{variant}",
@@ -108,13 +111,7 @@ def kept(out: pathlib.Path, problem: _uci_data.Problem, method: Method) -> Recor
 def judged(problem: _uci_data.Problem, method: Method) -> Record:
     """Choose on the validation split, where there is a choice, and return accuracies on the folds."""
     start, processor = time.perf_counter(), time.process_time()
-    best, chosen = -1.0, None
-    for candidate in method.candidates(problem):
-        found = accuracy(problem, candidate, problem.validation)
-        if found > best:
-            best, chosen = found, candidate
-    if chosen is None:
-        raise ValueError(f"{method.name} has no candidates for {problem.name}.")
+    chosen, best = choose(problem, method)
     folds = [accuracy(problem, chosen, split) for split in problem.folds]
     return {
         "benchmark": "uci",
@@ -130,6 +127,20 @@ def judged(problem: _uci_data.Problem, method: Method) -> Record:
         "seconds": time.perf_counter() - start,
         "cpu_s": time.process_time() - processor,
     }
+
+
+def choose(problem: _uci_data.Problem, method: Method) -> tuple[Candidate, float | None]:
+    """Return the first of the candidates that are best on the validation split, and its accuracy; None if alone."""
+    candidates = iter(method.candidates(problem))
+    first, second = next(candidates), next(candidates, None)
+    if second is None:
+        return first, None
+    best, chosen = -1.0, first
+    for candidate in itertools.chain([first, second], candidates):
+        found = accuracy(problem, candidate, problem.validation)
+        if found > best:
+            best, chosen = found, candidate
+    return chosen, best
 
 
 def accuracy(problem: _uci_data.Problem, candidate: Candidate, split: _uci_data.Split) -> float:
