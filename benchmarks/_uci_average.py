@@ -19,7 +19,7 @@ from ._uci_data import Problem
 from ._uci_methods import ENGINE, Candidate, Method
 
 DEPTHS, BIASES = (1, 2, 3), (None, 1.0)
-MOST = 1500
+MOST = 1000
 KEPT = 2000  # up to so many rows, the kernels of all pairs are kept in memory for the four folds
 
 

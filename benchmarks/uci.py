@@ -31,7 +31,7 @@ COLUMNS = {
     "sets": "{sets}",
     "mean %": "{mean:.2f}",
     "± over sets": "{std:.2f}",
-    "rank": "{rank:.2f}",
+    "Friedman rank": "{rank:.2f}",
     "P90 %": "{p90:.1f}",
     "P95 %": "{p95:.1f}",
     "PMA %": "{pma:.2f}",
