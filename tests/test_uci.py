@@ -112,6 +112,7 @@ def test_the_validation_split_chooses_the_first_of_the_best_and_folds_judge(tmp_
 @pytest.mark.parametrize("most", [1500, 20], ids=["all rows", "some rows"])
 def test_our_choice_never_sees_the_labels_it_is_judged_by(tmp_path, monkeypatch, most):
     monkeypatch.setattr(_uci_average, "MOST", most)
+    monkeypatch.setattr(_uci_average, "DEPTHS", (1,))
     problem = _uci_data.load(make(tmp_path, n=60), "small")
     fit, judge = problem.folds[0]
     (candidate,) = _uci_average.averages(problem)
@@ -123,6 +124,7 @@ def test_our_choice_never_sees_the_labels_it_is_judged_by(tmp_path, monkeypatch,
 
 
 def test_kernels_kept_and_made_anew_give_the_same_average(tmp_path, monkeypatch):
+    monkeypatch.setattr(_uci_average, "DEPTHS", (2,))
     problem = _uci_data.load(make(tmp_path), "small")
     (candidate,) = _uci_average.averages(problem)
     kept = [candidate.classify(*split) for split in problem.folds]
