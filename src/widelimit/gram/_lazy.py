@@ -64,15 +64,12 @@ class Lazy(AbstractGram):
         memory: int = 2**28,
         schedule: AbstractSchedule = InTurn(),
     ) -> None:
-        self.kernel, self.x, self.tile_size, self.memory, self.schedule = kernel, x, tile, memory, schedule
-
-    def __check_init__(self) -> None:
-        """Check the fields."""
-        Source(self.kernel, self.x)
-        if self.tile_size is not None:
-            _check.positive_int(self.tile_size, "tile")
-        _check.positive_int(self.memory, "memory")
-        _check.instance(self.schedule, AbstractSchedule, "schedule", "gram.Distributed()")
+        if tile is not None:
+            _check.positive_int(tile, "tile")
+        _check.positive_int(memory, "memory")
+        _check.instance(schedule, AbstractSchedule, "schedule", "gram.Distributed()")
+        self.kernel, self.x = kernel, Source.of(kernel, x).x
+        self.tile_size, self.memory, self.schedule = tile, memory, schedule
 
     @property
     def shape(self) -> tuple[int, int]:

@@ -7,6 +7,7 @@ import concurrent.futures
 import functools
 import itertools
 import threading
+from importlib import util
 from typing import Any
 
 import equinox as eqx
@@ -30,6 +31,11 @@ class AbstractSchedule(eqx.Module):
     def at_once(self) -> int:
         """How many tasks run at once on this machine: if several, each of them keeps to one thread."""
 
+    @property
+    @abc.abstractmethod
+    def is_here(self) -> bool:
+        """Whether tasks run in this process, so that they may write what is written here."""
+
     @abc.abstractmethod
     def run(self, task: Task, shared: Any, items: list, sink: Sink) -> None:
         """Call ``sink(item, task(shared, item))`` for every item; ends with the first exception."""
@@ -42,6 +48,11 @@ class InTurn(AbstractSchedule):
     def at_once(self) -> int:
         """One."""
         return 1
+
+    @property
+    def is_here(self) -> bool:
+        """They do."""
+        return True
 
     def run(self, task: Task, shared: Any, items: list, sink: Sink) -> None:
         """Call ``sink(item, task(shared, item))`` for every item."""
@@ -97,6 +108,11 @@ class Distributed(AbstractSchedule):
             return max(1, sum(self.client.nthreads().values()))
         return self.threads or thread_count()
 
+    @property
+    def is_here(self) -> bool:
+        """They do where there is no client."""
+        return self.client is None
+
     def run(self, task: Task, shared: Any, items: list, sink: Sink) -> None:
         """Call ``sink(item, task(shared, item))`` for every item."""
         if self.client is None:
@@ -122,15 +138,12 @@ def in_order(items: list, add: Sink) -> Sink:
 
 def need_scale() -> None:
     """Refuse to go on without Dask and Zarr."""
-    try:
-        import dask
-        import distributed
-        import zarr
-    except ImportError as error:
+    missing = [name for name in ("dask", "distributed", "zarr") if util.find_spec(name) is None]
+    if missing:
         raise ValueError(
-            f"this needs {error.name}, which is not installed; install it with: pip install 'widelimit[scale]'"
-        ) from None
-    del dask, distributed, zarr
+            f"this needs {', '.join(missing)}; expected the extra [scale] to be installed. "
+            "Install it with: pip install 'widelimit[scale]'"
+        )
 
 
 def _in_threads(threads: int, task: Task, shared: Any, items: list, sink: Sink) -> None:

@@ -27,20 +27,16 @@ class Source(eqx.Module):
         A kernel with one number for two inputs.
     x
         n inputs, an array or a pytree of arrays.
-
-    Raises
-    ------
-    ValueError
-        If ``kernel`` is no kernel, or gives several numbers, or ``x`` is no batch.
     """
 
     kernel: AbstractKernel
     x: PyTree
 
-    def __check_init__(self) -> None:
-        """Check both."""
-        check_kernel(self.kernel)
-        _check.batch(cleared(self.x), "x")
+    @classmethod
+    def of(cls, kernel: Any, x: Any) -> Source:
+        """Return a kernel and inputs, checked; zeros stand where a position of an input is missing."""
+        check_kernel(kernel)
+        return cls(kernel, _check.batch(cleared(x), "x"))
 
     @property
     def n(self) -> int:
@@ -63,6 +59,10 @@ class Source(eqx.Module):
         if found.ndim != 2:
             raise ValueError(f"kernel gives arrays of shape {found.shape}; expected one number for two inputs, (n, n).")
         return found
+
+    def some(self, count: int) -> Source:
+        """Return the same with the first inputs alone."""
+        return Source(self.kernel, _picked(self.x, slice(count)))
 
     def traced_part(self, rows: Array, columns: Array) -> Array:
         """Return the matrix at rows and columns that JAX may trace."""
