@@ -58,40 +58,39 @@ class Sharded(AbstractEngine):
         """
         if _traced(net, x1, x2):
             return self.engine.block(net, x1, x2, wanted=wanted)
-        return self._spread(lambda net, x1, x2: self.engine.block(net, x1, x2, wanted=wanted), net, x1, x2)
+        return self._spread(wanted, net, x1, x2)
 
     def diagonal(self, net: AbstractLayer, x: PyTree) -> Block:
         """Return NNGP and NTK of each input with itself, (n,) each."""
         if _traced(net, x):
             return self.engine.diagonal(net, x)
-        return self._spread(lambda net, x, _: self.engine.diagonal(net, x), net, x, None)
+        return self._spread(None, net, x, None)
 
-    def _spread(self, rows: Any, net: AbstractLayer, x1: PyTree, x2: PyTree) -> Block:
+    def _spread(self, wanted: Wanted | None, net: AbstractLayer, x1: PyTree, x2: PyTree) -> Block:
         mesh = Mesh(np.array(jax.devices() if self.devices is None else self.devices), ("rows",))
         x1, x2 = as_samples(x1), None if x2 is None else as_samples(x2)
         count = jax.tree.leaves(x1)[0].shape[0]
-        # The last example fills up to a number that divides; NumPy, because slices of it compile nothing.
-        fill = -count % mesh.size
-        x1 = jax.tree.map(lambda a: jnp.concatenate([a, jnp.repeat(a[-1:], fill, 0)]) if fill else a, x1)
+        # The last example fills up to a number that divides.
+        filled = -(-count // mesh.size) * mesh.size
         dtype = result_dtype(*[a for a in jax.tree.leaves((x1, x2)) if jnp.issubdtype(a.dtype, jnp.floating)])
 
         def on_devices(net: AbstractLayer, x1: PyTree, x2: PyTree) -> Block:
-            arrays = jax.device_put(jax.tree.map(jnp.asarray, (net, x2)), NamedSharding(mesh, WHOLE))
-            return _by_rows(rows, mesh, arrays, jax.device_put(x1, NamedSharding(mesh, ROWS)))
+            whole = jax.tree.map(jnp.asarray, (net, x2))
+            x1 = jax.tree.map(lambda a: jnp.asarray(a)[jnp.minimum(jnp.arange(filled), count - 1)], x1)
+            whole, x1 = (jax.device_put(a, NamedSharding(mesh, s)) for a, s in ((whole, WHOLE), (x1, ROWS)))
+            return _by_rows(self.engine, wanted, mesh, whole, x1)
 
         found = evaluate(on_devices, net, x1, x2, compute=dtype, result=dtype)
-        return Block(*(a if not fill or not a.size else a[:count] for a in found))
+        return Block(*(a[:count] if len(a) > count else a for a in found))
 
 
 @eqx.filter_jit
-def _by_rows(rows: Any, mesh: Mesh, whole: tuple, x1: PyTree) -> Block:
-    return jax.shard_map(
-        lambda whole, x1: rows(whole[0], x1, whole[1]),
-        mesh=mesh,
-        in_specs=(WHOLE, ROWS),
-        out_specs=ROWS,
-        check_vma=False,
-    )(whole, x1)
+def _by_rows(engine: AbstractEngine, wanted: Wanted | None, mesh: Mesh, whole: tuple, x1: PyTree) -> Block:
+    def rows(whole: tuple, x1: PyTree) -> Block:
+        net, x2 = whole
+        return engine.diagonal(net, x1) if wanted is None else engine.block(net, x1, x2, wanted=wanted)
+
+    return jax.shard_map(rows, mesh=mesh, in_specs=(WHOLE, ROWS), out_specs=ROWS, check_vma=False)(whole, x1)
 
 
 def _traced(*trees: PyTree) -> bool:

@@ -10,6 +10,7 @@ from ._plan import plan_stored as plan_stored
 from ._schedule import AbstractSchedule as AbstractSchedule
 from ._schedule import Distributed as Distributed
 from ._schedule import InTurn as InTurn
+from ._schedule import need_scale as need_scale
 from ._stored import Stored as Stored
 from ._stored import open_stored as open_stored
 from ._stored import verify_stored as verify_stored

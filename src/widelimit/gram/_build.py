@@ -197,7 +197,9 @@ def _make_folder(folder: pathlib.Path, check: Any) -> None:
         raise ValueError(f"{folder} cannot be made or read: {error.strerror}.") from None
     foreign = sorted(name for name in names or () if name not in (ARRAY, LOCK) and not name.endswith(PART))
     if foreign and NAME not in foreign:
-        raise ValueError(f"{folder} holds other things ({foreign[0]}); expected a new folder, or one of a stored matrix.")
+        raise ValueError(
+            f"{folder} holds other things ({foreign[0]}); expected a new folder, or one of a stored matrix."
+        )
 
 
 def _check_space(folder: pathlib.Path, shelf: Shelf, tiles: int | None) -> None:
@@ -216,4 +218,3 @@ def _refuse_version(manifest: Manifest, folder: pathlib.Path) -> None:
             f"{folder} was begun by widelimit {manifest.version}, and this is {library_version()}, whose tiles may differ "
             "in their last digits. Go on with the other one, or delete that folder."
         )
-

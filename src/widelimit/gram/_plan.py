@@ -165,4 +165,3 @@ def _choice(source: Source, side: int) -> Any:
 
 def _shape(x: Any) -> Any:
     return example_shape(as_samples(x))
-

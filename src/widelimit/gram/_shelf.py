@@ -110,6 +110,7 @@ class Shelf(NamedTuple):
         self, places: Iterable[tuple[int, int]], digests: Digests
     ) -> Iterator[tuple[tuple[int, int], np.ndarray | DamagedError]]:
         """Give tiles in order, or what is wrong with them, read and checked ahead."""
+
         def read(place: tuple[int, int]) -> np.ndarray | DamagedError:
             try:
                 return self.read(place, digests[place])
