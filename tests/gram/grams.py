@@ -1,5 +1,7 @@
 """The table that tests of Gram matrices run over: a new kind of matrix is one row here."""
 
+import time
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -28,6 +30,15 @@ class Product(AbstractKernel):
 
     def diagonal(self, x):
         return (plain(x) ** 2).sum(-1) / 2 + 1
+
+
+class Slow(Product):
+    """The same, at five milliseconds a tile."""
+
+    def block(self, x1, x2=None):
+        time.sleep(0.005)
+        x1, x2 = map(plain, (x1, x1 if x2 is None else x2))
+        return x1 @ x2.T / 2 + 1
 
 
 # name -> the matrix of a kernel on inputs, with room in a folder
@@ -61,3 +72,8 @@ KERNELS = {
 def files(folder):
     """Return the bytes of all files below a folder, by name."""
     return {str(f.relative_to(folder)): f.read_bytes() for f in sorted(folder.rglob("*")) if f.is_file()}
+
+
+def build(folder, kernel=Product(), x=X, tile=9, **more):
+    """Return a stored matrix of three rows of tiles, built on one thread."""
+    return gram.build_stored(kernel, x, folder, tile, **{"label": "product", "schedule": gram.InTurn(), **more})

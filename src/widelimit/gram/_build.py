@@ -35,10 +35,10 @@ def build_stored(
     .. math:: K_{ij} = K(x_i, x_j),\qquad i \le j \text{ tile by tile}
 
     The folder is a Zarr array (format 3, one chunk a tile, those below the diagonal left out) with a manifest
-    ``widelimit.json``. A tile counts when it is on the disk, whole, and its SHA-256 is recorded: a build that was killed
-    at any moment goes on from there in the next call, after comparing all tiles with their checksums; those that are
-    damaged are computed anew. The bytes of a finished folder do not depend on interruptions, on the schedule or on
-    the number of cores: every tile is computed on one thread. (Other processors may round otherwise.)
+    ``widelimit.json``. A tile counts when it is on the disk, whole, and its SHA-256 is recorded: a build that was
+    killed at any moment goes on from there in the next call, after comparing all tiles with their checksums; those
+    that are damaged are computed anew. The bytes of a finished folder do not depend on interruptions, on the schedule
+    or on the number of cores: every tile is computed on one thread. (Other processors may round otherwise.)
 
     Parameters
     ----------
@@ -145,8 +145,8 @@ class _Build:
             write_durably(self.folder / ARRAY, array_metadata(manifest.tiling, np.dtype(manifest.dtype)))
             if not manifest.is_array(self.folder):
                 raise ValueError(
-                    f"{self.folder / ARRAY} was damaged, and the Zarr that is installed writes another one. Install the "
-                    "one that wrote it, or delete that folder and build anew."
+                    f"{self.folder / ARRAY} was damaged, and the Zarr that is installed writes another one. Install "
+                    "the one that wrote it, or delete that folder and build anew."
                 )
         return manifest
 
@@ -207,14 +207,14 @@ def _check_space(folder: pathlib.Path, shelf: Shelf, tiles: int | None) -> None:
     free = free_bytes(folder)
     if needed > free:
         raise ValueError(
-            f"{folder} needs {size(needed)} on disk, and {size(free)} are free there. Free some, give a path on another "
-            "disk, take float32, or solve without storing: gram.Lazy."
+            f"{folder} needs {size(needed)} on disk, and {size(free)} are free there. Free some, give a path on "
+            "another disk, take float32, or solve without storing: gram.Lazy."
         )
 
 
 def _refuse_version(manifest: Manifest, folder: pathlib.Path) -> None:
     if manifest.version != library_version():
         raise ValueError(
-            f"{folder} was begun by widelimit {manifest.version}, and this is {library_version()}, whose tiles may differ "
-            "in their last digits. Go on with the other one, or delete that folder."
+            f"{folder} was begun by widelimit {manifest.version}, and this is {library_version()}, whose tiles may "
+            "differ in their last digits. Go on with the other one, or delete that folder."
         )

@@ -93,9 +93,11 @@ def locked(folder: pathlib.Path) -> Iterator[None]:
         yield
     finally:
         # Removed while it is held, so that nobody else's is; Windows keeps a file that is open.
-        with suppress(OSError):
-            path.unlink(missing_ok=True)
-        os.close(handle)
+        try:
+            with suppress(OSError):
+                path.unlink(missing_ok=True)
+        finally:
+            os.close(handle)
 
 
 if sys.platform == "win32":

@@ -27,8 +27,9 @@ class Lazy(AbstractGram):
     .. math:: (Kv)_i = \sum_j K_{ij} v_j
 
     over square tiles; each tile on or above the diagonal is computed once per product and used for its mirror image
-    too. Sums run in float64, whatever the precision of the kernel. Under a transformation of JAX (jit, grad) the loop is
-    compiled and differentiable, tiles come from an engine in XLA, and sums run in the widest precision that JAX allows.
+    too. Sums run in float64, whatever the precision of the kernel. Under a transformation of JAX (jit, grad) the loop
+    is compiled and differentiable, tiles come from an engine in XLA, and sums run in the widest precision that JAX
+    allows.
 
     Parameters
     ----------
@@ -46,7 +47,8 @@ class Lazy(AbstractGram):
     Raises
     ------
     ValueError
-        If ``kernel`` is no kernel or gives several numbers for two inputs, ``x`` is no batch, or a number is not positive.
+        If ``kernel`` is no kernel or gives several numbers for two inputs, ``x`` is no batch, or a number is not
+        positive.
     """
 
     kernel: AbstractKernel
@@ -125,8 +127,8 @@ def _traced_product(source: Source, tiling: Tiling, v: Any) -> Array:
     # Tiles that end beyond n repeat the last input, which meets zeros of v, and rows that are cut off.
     wide = jnp.promote_types(jax.dtypes.canonicalize_dtype(source.dtype), v.dtype)
     kind = jax.dtypes.canonicalize_dtype(np.float64)
-    fill = tiling.count * tiling.side - tiling.n
-    padded = jnp.pad(jnp.asarray(v, kind), ((0, fill), (0, 0))).reshape(tiling.count, tiling.side, -1)
+    fill = tiling.across * tiling.side - tiling.n
+    padded = jnp.pad(jnp.asarray(v, kind), ((0, fill), (0, 0))).reshape(tiling.across, tiling.side, -1)
 
     @jax.checkpoint
     def step(out: Array, place: Array) -> tuple[Array, None]:

@@ -1,4 +1,4 @@
-"""What a stored matrix was made of, in one sealed file of JSON: nothing in it is trusted that its seal does not cover."""
+"""What a stored matrix was made of, in one file of JSON with a seal over all of it."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ class Manifest:
 
     @classmethod
     def begun(cls, kernel: dict[str, Any], fields: dict[str, Any], array: bytes) -> Manifest:
-        """Return that of a store without tiles, from what kernel and inputs are known by and the metadata of the array."""
+        """Return that of a store without tiles, from what kernel and inputs are known by and the array's metadata."""
         return cls(kernel, version=library_version(), array=hashlib.sha256(array).hexdigest(), **fields)
 
     def write(self, folder: pathlib.Path) -> None:

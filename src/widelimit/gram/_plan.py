@@ -64,8 +64,9 @@ class StoredPlan:
         time = "an unknown time" if self.seconds is None else in_words(self.seconds)
         engine = f" {self.engine}." if self.engine else ""
         return (
-            f"{self.tiles} tiles of {self.tile} x {self.tile} in {self.dtype}, for a symmetric matrix of {self.n} rows: "
-            f"{size(self.disk)} on disk ({size(self.free)} are free), {time}, {size(self.memory)} of memory.{engine}"
+            f"{self.tiles} tiles of {self.tile} x {self.tile} in {self.dtype}, for a symmetric matrix of {self.n} "
+            f"rows: {size(self.disk)} on disk ({size(self.free)} are free), {time}, {size(self.memory)} of "
+            f"memory.{engine}"
         )
 
 

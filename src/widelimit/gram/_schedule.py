@@ -70,8 +70,8 @@ class Distributed(AbstractSchedule):
     Parameters
     ----------
     client
-        A `distributed.Client`, the connection to a cluster; None for threads of this machine. Workers need this version of
-        widelimit.
+        A `distributed.Client`, the connection to a cluster; None for threads of this machine. Workers need this
+        version of widelimit.
     threads
         How many threads, where there is no client; None for NUMBA_NUM_THREADS or OMP_NUM_THREADS, else the number
         of cores.

@@ -13,7 +13,7 @@ import pathlib
 import tempfile
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -72,7 +72,7 @@ class Shelf(NamedTuple):
             whole = np.full((side, side), np.nan, kind)
             whole[: tile.shape[0], : tile.shape[1]] = tile
             tile = whole
-        data = memoryview(np.ascontiguousarray(tile, kind)).cast("B")
+        data = np.ascontiguousarray(tile, kind).data.cast("B")
         write_durably(self.file(place), data)
         return hashlib.sha256(data).hexdigest()
 
@@ -174,7 +174,7 @@ def array_metadata(tiling: Tiling, dtype: np.dtype) -> bytes:
     need_scale()
     import zarr
 
-    attributes = {"about": "symmetric; chunks below the diagonal are left out and read as NaN", "manifest": NAME}
+    attributes: Any = {"about": "symmetric; chunks below the diagonal are left out and read as NaN", "manifest": NAME}
     with tempfile.TemporaryDirectory() as folder:
         zarr.create_array(
             folder,

@@ -67,7 +67,7 @@ class Stored(AbstractGram):
 
     def diagonal(self) -> Array:
         """Return the diagonal, (n,)."""
-        places = [(i, i) for i in range(self.shelf.tiling.count)]
+        places = [(i, i) for i in range(self.shelf.tiling.across)]
         parts = [tile.diagonal() for _, tile in self.shelf.tiles(places, self._digests())]
         return given(np.concatenate(parts), self.shelf.dtype)
 
@@ -96,8 +96,8 @@ def open_stored(
     Raises
     ------
     ValueError
-        If there is no such store, it is damaged or not finished, or was made of another kernel or other inputs. A tile that
-        is damaged is found when it is read.
+        If there is no such store, it is damaged or not finished, or was made of another kernel or other inputs. A tile
+        that is damaged is found when it is read.
     """
     folder = pathlib.Path(path)
     if not folder.is_dir():

@@ -22,18 +22,18 @@ class Tiling(NamedTuple):
     side: int
 
     @property
-    def count(self) -> int:
+    def across(self) -> int:
         """Tiles along one axis."""
         return -(-self.n // self.side)
 
     @property
     def total(self) -> int:
         """Tiles on and above the diagonal."""
-        return self.count * (self.count + 1) // 2
+        return self.across * (self.across + 1) // 2
 
     def pairs(self) -> list[tuple[int, int]]:
         """Return the places (i, j) with i <= j of the tiles, row by row."""
-        return [(i, j) for i in range(self.count) for j in range(i, self.count)]
+        return [(i, j) for i in range(self.across) for j in range(i, self.across)]
 
     def span(self, i: int) -> slice:
         """Return the rows of the matrix that belong to row i of tiles."""
