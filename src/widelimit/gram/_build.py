@@ -72,7 +72,7 @@ def build_stored(
     _check.instance(schedule, AbstractSchedule, "schedule", "gram.Distributed()")
     if tile is not None:
         _check.positive_int(tile, "tile")
-    source, folder = Source.of(kernel, x).on_host(), pathlib.Path(path)
+    source, folder = Source.of(kernel, x).ready(), pathlib.Path(path)
     identity = kernel_identity(kernel, label)
     build = _Build(source, folder, schedule, progress or (lambda *_: None))
     _make_folder(folder, lambda: _check_space(folder, _shelf(source, folder, tile), None))

@@ -89,7 +89,7 @@ class Lazy(AbstractGram):
         dtype = np.result_type(source.dtype, v.dtype)
         out = np.zeros(v.shape)
         places = tiling.pairs()
-        shared = (source.on_host(), tiling, np.asarray(v, np.float64), self.schedule.at_once > 1)
+        shared = (source.ready(), tiling, np.asarray(v, np.float64), self.schedule.at_once > 1)
         # In one order, so that the sum does not depend on which tile came first.
         sink = in_order(places, lambda place, parts: add_products(out, tiling, place, parts))
         self.schedule.run(_product_of_tile, shared, places, sink)
@@ -104,7 +104,7 @@ class Lazy(AbstractGram):
             return source.traced_part(first, second)
         if not all(picked):
             return given(np.empty((len(picked[0]), len(picked[1]))), source.dtype)
-        return given(source.on_host().part(*picked), source.dtype)
+        return given(source.ready().part(*picked), source.dtype)
 
     def diagonal(self) -> Array:
         """Return the diagonal, (n,)."""

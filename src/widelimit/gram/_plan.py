@@ -9,6 +9,7 @@ import pathlib
 import shutil
 from typing import Any
 
+from .. import _check
 from ..arch import as_samples, example_shape
 from ..engine import Auto, thread_count
 from ..kernels import NNGP, NTK
@@ -91,7 +92,7 @@ def plan_stored(
         If an argument does not fit.
     """
     schedule = Distributed() if schedule is None else schedule
-    source = Source.of(kernel, x).on_host()
+    source = Source.of(kernel, x).ready()
     tiling = tiling_of(source, tile)
     choice = _choice(source, tiling.side)
     seconds = engine = None
@@ -120,6 +121,7 @@ def plan_stored(
 def tiling_of(source: Source, tile: int | None) -> Tiling:
     """Return tiles of the given size, or of one that takes a minute of one thread at most."""
     if tile is not None:
+        _check.positive_int(tile, "tile")
         return Tiling(source.n, min(tile, source.n))
     most = MOST
     choice = _choice(source, min(source.n, 512))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from typing import Any
 
 import equinox as eqx
@@ -12,10 +13,10 @@ import numpy as np
 from .. import _check
 from .._precision import evaluate, result_dtype
 from .._typing import Array, PyTree, Tracer
-from ..arch import cleared
+from ..arch import as_samples, cleared, example_shape
 from ..empirical import Trace
-from ..engine import on_one_thread
-from ..kernels import AbstractKernel, EmpiricalNNGP, EmpiricalNTK
+from ..engine import Auto, Native, on_one_thread
+from ..kernels import NNGP, NTK, AbstractKernel, EmpiricalNNGP, EmpiricalNTK
 
 
 class Source(eqx.Module):
@@ -48,9 +49,18 @@ class Source(eqx.Module):
         """The dtype of the matrix."""
         return result_dtype(*jax.tree.leaves(self.x))
 
-    def on_host(self) -> Source:
-        """Return the same with inputs in NumPy, where slices cost nothing; random keys stay with JAX."""
-        return eqx.tree_at(lambda s: s.x, self, jax.tree.map(_to_host, self.x))
+    def ready(self) -> Source:
+        """Return the same as tiles need it.
+
+        Inputs are in NumPy, where slices cost nothing (random keys stay with JAX); where compiled loops compute the
+        whole matrix, they compute small tiles too.
+        """
+        kernel, x = self.kernel, jax.tree.map(_to_host, self.x)
+        if isinstance(kernel, NTK | NNGP) and isinstance(kernel.engine, Auto):
+            kernel.net.out_shape(example_shape(as_samples(x)))
+            if isinstance(kernel.engine.select(kernel.net, x).engine, Native):
+                kernel = dataclasses.replace(kernel, engine=dataclasses.replace(kernel.engine, few=1))
+        return Source(kernel, x)
 
     def part(self, rows: slice | range, columns: slice | range) -> np.ndarray:
         """Return the matrix at rows and columns, of which equal ones are computed as a symmetric matrix."""
