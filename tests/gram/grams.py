@@ -32,13 +32,15 @@ class Product(AbstractKernel):
         return (plain(x) ** 2).sum(-1) / 2 + 1
 
 
-class Slow(Product):
+class Slow(AbstractKernel):
     """The same, at five milliseconds a tile."""
 
     def block(self, x1, x2=None):
         time.sleep(0.005)
-        x1, x2 = map(plain, (x1, x1 if x2 is None else x2))
-        return x1 @ x2.T / 2 + 1
+        return Product().block(x1, x2)
+
+    def diagonal(self, x):
+        return Product().diagonal(x)
 
 
 # name -> the matrix of a kernel on inputs, with room in a folder

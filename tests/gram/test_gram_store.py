@@ -119,6 +119,26 @@ def test_what_cannot_be_used_is_refused(tmp_path, monkeypatch, change, message):
     assert os.listdir("full") == ["thesis.tex"]
 
 
+class Broken(wl.kernels.AbstractKernel):
+    """A kernel that is NaN for two inputs."""
+
+    def block(self, x1, x2=None):
+        found = np.array(KERNEL.block(x1, x2))
+        first, second = (np.isclose(np.asarray(x)[:, 0], X[i, 0]) for x, i in ((x1, 3), (x1 if x2 is None else x2, 20)))
+        found[np.ix_(first, second)] = np.nan
+        return found
+
+    def diagonal(self, x):
+        return KERNEL.diagonal(x)
+
+
+def test_a_kernel_that_is_not_finite_is_refused(tmp_path):
+    with pytest.raises(ValueError, match="the kernel of inputs 3 and 20 is nan; expected finite numbers"):
+        build(tmp_path / "gram.zarr", Broken())
+    with pytest.raises(ValueError, match="the kernel of inputs 3 and 20 is nan; expected finite numbers"):
+        gram.Lazy(Broken(), X, 9).matmat(X)
+
+
 def test_what_is_no_store_is_not_opened(tmp_path):
     with pytest.raises(ValueError, match="there is no folder"):
         open_stored(tmp_path / "gram.zarr")

@@ -128,9 +128,10 @@ class _Build:
         if not (self.folder / NAME).exists():
             tiling = tiling_of(self.source, tile)
             array = array_metadata(tiling, self.source.dtype)
-            write_durably(self.folder / ARRAY, array)
             manifest = Manifest.begun(identity, known_by(self.source.x, tiling.side), array)
+            # The manifest first: without it, what is in a folder is somebody else's.
             manifest.write(self.folder)
+            write_durably(self.folder / ARRAY, array)
             return manifest
         manifest = read_manifest(self.folder)
         side = manifest.tiling.side if tile is None else min(tile, self.source.n)
@@ -195,7 +196,7 @@ def _make_folder(folder: pathlib.Path, check: Any) -> None:
         raise ValueError(f"{folder} is a file; expected a folder, which may be new.") from None
     except OSError as error:
         raise ValueError(f"{folder} cannot be made or read: {error.strerror}.") from None
-    foreign = sorted(name for name in names or () if name not in (ARRAY, LOCK) and not name.endswith(PART))
+    foreign = sorted(name for name in names or () if name != LOCK and not name.endswith(PART))
     if foreign and NAME not in foreign:
         raise ValueError(
             f"{folder} holds other things ({foreign[0]}); expected a new folder, or one of a stored matrix."

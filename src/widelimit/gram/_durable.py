@@ -81,7 +81,7 @@ def locked(folder: pathlib.Path) -> Iterator[None]:
     """
     path = folder / LOCK
     while True:
-        handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
+        handle = _opened(path)
         if not _take(handle):
             os.close(handle)
             raise ValueError(f"{folder} is being built by another process; wait for it, or give another path.")
@@ -100,6 +100,13 @@ def locked(folder: pathlib.Path) -> Iterator[None]:
             os.close(handle)
 
 
+def _opened(path: pathlib.Path) -> int:
+    try:
+        return os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
+    except OSError as error:
+        raise ValueError(f"{path.parent} cannot be written: {error.strerror}. Give another path.") from None
+
+
 if sys.platform == "win32":
     import msvcrt
 
@@ -116,6 +123,12 @@ else:
     def _take(handle: int) -> bool:
         try:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
+        except BlockingIOError:
             return False
+        except OSError as error:
+            os.close(handle)
+            raise ValueError(
+                f"the file system has no locks ({error.strerror}), without which two builds could mix; give a path on "
+                "another disk."
+            ) from None
         return True

@@ -68,6 +68,12 @@ class Source(eqx.Module):
         found = np.asarray(self.kernel(x1) if rows == columns else self.kernel(x1, _picked(self.x, columns)))
         if found.ndim != 2:
             raise ValueError(f"kernel gives arrays of shape {found.shape}; expected one number for two inputs, (n, n).")
+        if not np.isfinite(found.sum()) and not np.isfinite(found).all():
+            i, j = (int(a) for a in np.argwhere(~np.isfinite(found))[0])
+            raise ValueError(
+                f"the kernel of inputs {_number(rows, i)} and {_number(columns, j)} is {found[i, j]}; expected finite "
+                "numbers. Look at these inputs, and at the parameters of the kernel."
+            )
         return found
 
     def some(self, count: int) -> Source:
@@ -122,6 +128,10 @@ def given(a: np.ndarray, dtype: np.dtype) -> Any:
 def entries_of(picked: slice, n: int) -> range:
     """Return the entries that a slice picks of n."""
     return range(n)[picked]
+
+
+def _number(picked: slice | range, i: int) -> int:
+    return picked.start + i if isinstance(picked, slice) else picked[i]
 
 
 def _picked(x: PyTree, rows: slice | range) -> PyTree:
