@@ -9,6 +9,10 @@ from ._gram import KERNELS as KERNELS
 from ._gram import gram as gram
 from ._gram import gram_plan as gram_plan
 from ._gram import read_inputs as read_inputs
+from ._gram_store import StoreConfig as StoreConfig
+from ._gram_store import store_gram as store_gram
+from ._gram_store import store_plan as store_plan
+from ._gram_store import verify_gram as verify_gram
 from ._networks import NETWORKS as NETWORKS
 from ._networks import network as network
 from ._race import RaceConfig as RaceConfig
