@@ -7,7 +7,18 @@ import pytest
 
 import widelimit as wl
 from widelimit import gram, solve
-from widelimit.solve import CG, Auto, Cholesky, Eigen, NoJitter, NoPreconditioner, Nystrom, PivotedCholesky, Result
+from widelimit.solve import (
+    CG,
+    Auto,
+    Cholesky,
+    Eigen,
+    NoJitter,
+    NoPreconditioner,
+    Nystrom,
+    PivotedCholesky,
+    Result,
+    _blocked,
+)
 
 SOLVERS = {
     "Cholesky": Cholesky(),
@@ -276,3 +287,20 @@ def test_a_kernel_of_a_network_by_products_alone(x64):
     y = np.arange(9.0)
     found = solve.solve(gram.EmpiricalNTKGram(kernel, x), y, noise=0.1, solver=CG(NoPreconditioner(), 1e-12))
     np.testing.assert_allclose(found.value, np.linalg.solve(kernel(x) + 0.1 * np.eye(9), y), rtol=1e-9)
+
+
+@pytest.mark.parametrize("kind", [np.float64, np.float32])
+def test_large_matrices_are_factorised_block_by_block_in_place(monkeypatch, kind):
+    for name, size in (("SMALL", 10), ("BLOCK", 32), ("PANEL", 48), ("CORNER", 8)):
+        monkeypatch.setattr(_blocked, name, size)
+    rng = np.random.default_rng(0)
+    for n in (33, 64, 150):
+        half = rng.standard_normal((n, n)).astype(kind)
+        matrix = np.asfortranarray(half @ half.T + n * np.eye(n, dtype=kind))
+        packed = matrix.copy(order="F")
+        assert _blocked.factorise(packed)
+        expected = np.linalg.cholesky(matrix)
+        np.testing.assert_allclose(np.tril(packed), expected, atol=50 * np.finfo(kind).eps * expected.max())
+        np.testing.assert_array_equal(np.triu(packed, 1), np.triu(matrix, 1))
+        matrix[n // 2, n // 2] = -1
+        assert not _blocked.factorise(matrix)

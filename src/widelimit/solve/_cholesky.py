@@ -134,16 +134,14 @@ def in_memory(gram: AbstractGram, overwrite: bool = False) -> AnyArray:
 
 
 def _in_place(matrix: np.ndarray, shares: np.ndarray) -> Factor:
-    import scipy.linalg  # Here, because it takes a tenth of the time that importing the library takes.
+    from ._blocked import factorise  # Here, because importing SciPy's linear algebra takes long.
 
-    (potrf,) = scipy.linalg.get_lapack_funcs(("potrf",), (matrix,))
     diagonal = matrix.diagonal().copy()
     good, jitter = False, np.zeros((), matrix.dtype)
     for share in shares if np.isfinite(diagonal).all() else []:
         jitter = np.asarray(share * diagonal.mean(), matrix.dtype)
         np.fill_diagonal(matrix, diagonal + jitter)
-        matrix, info = potrf(matrix, lower=1, clean=0, overwrite_a=1)
-        good = info == 0 and bool(np.isfinite(matrix.diagonal()).all())
+        good = factorise(matrix)
         if good:
             break
         _restore(matrix)
