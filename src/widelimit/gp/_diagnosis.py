@@ -100,8 +100,8 @@ def _data_findings(x: np.ndarray, y: np.ndarray) -> Iterator[Finding]:
     if len(constant) and n > 1:
         yield Finding(
             "constant_columns",
-            f"{len(constant)} of {x.shape[1]} columns are constant (first: column {constant[0]}); they act as a bias of "
-            f"size {np.abs(x[0, constant]).max():.3g} and say nothing else.",
+            f"{len(constant)} of {x.shape[1]} columns are constant (first: column {constant[0]}); they act as a "
+            f"bias of size {np.abs(x[0, constant]).max():.3g} and say nothing else.",
             "Leave them out.",
         )
     variance = x.var(0)
@@ -111,8 +111,9 @@ def _data_findings(x: np.ndarray, y: np.ndarray) -> Iterator[Finding]:
         widest, others = int(variance.argmax()), float(np.sqrt(np.median(live[:-1])))
         yield Finding(
             "unscaled_inputs",
-            f"Column {widest} holds {variance[widest] / total:.2%} of the variance of the inputs: its standard deviation "
-            f"is {np.sqrt(variance[widest]):.3g}, that of the others {others:.3g}. The kernel sees hardly anything else.",
+            f"Column {widest} holds {variance[widest] / total:.2%} of the variance of the inputs: its standard "
+            f"deviation is {np.sqrt(variance[widest]):.3g}, that of the others {others:.3g}. The kernel sees hardly "
+            "anything else.",
             "Standardise the columns, as by sklearn.preprocessing.StandardScaler.",
         )
     shift = float(np.sqrt((x.mean(0) ** 2)[variance > 0].sum() / total)) if total > 0 else 0.0
@@ -204,5 +205,5 @@ def _at_border(border: str, ridge: float) -> Finding:
     return Finding(
         "ridge_at_border",
         f"The ridge is {ridge:.3g}, the smallest that was tried: to this kernel the targets have no noise at all.",
-        "If the data are measured, look for leaks and copies of the target among the columns; else give smaller ridges.",
+        "If the data are measured, look for copies of the target among the columns; else give smaller ridges.",
     )

@@ -140,12 +140,13 @@ def fit(source: str, target: str | None, config: FitConfig = FitConfig(), progre
     )
     tell(len(among), steps, "testing on held-out rows")
     tried = _machine(choice, raw, x[train], y[train])
-    findings = _diagnosed(tried, raw, choice, (x[train], raw.x[train]))
+    best = choice.best
+    findings = gp.diagnose(best.kernel, x[train], y[train], ridge=best.ridge, border=best.at_border)
     scores = _scored(tried, raw, x[test], y[test])
     tell(len(among) + 1, steps, "fitting all rows")
     last = _scaled(columns, raw, np.arange(len(raw.x)))
     machine = _machine(choice, raw, last.standardised(raw.x), y)
-    document = _document((raw, config, choice), scores, findings, (train, test), time.perf_counter() - started)
+    document = _document((raw, config, choice, last), scores, findings, (train, test), time.perf_counter() - started)
     tell(steps, steps, "done")
     return Fit(Model(machine, last, target or "y", document["verdict"]), choice, document)
 
@@ -234,28 +235,24 @@ def _scored(machine: KernelRegression | Classes, raw: Raw, x: np.ndarray, y: np.
     return regression_scores(y, (mean, std, low, high), machine.y.mean(0), LEVEL)
 
 
-def _diagnosed(
-    machine: KernelRegression | Classes, raw: Raw, choice: gp.Choice, inputs: tuple[np.ndarray, np.ndarray]
-) -> tuple[Finding, ...]:
-    x, _ = inputs
-    y = machine.y if isinstance(machine, KernelRegression) else machine.trained.held_out * 0 + _indicator(machine)
-    return gp.diagnose(choice.best.kernel, x, y, ridge=choice.best.ridge, border=choice.best.at_border)
-
-
 def _document(
-    what: tuple[Raw, FitConfig, gp.Choice],
+    what: tuple[Raw, FitConfig, gp.Choice, Columns],
     scores: dict[str, Any],
     findings: tuple[Finding, ...],
     rows: tuple[np.ndarray, np.ndarray],
     seconds: float,
 ) -> dict[str, Any]:
-    raw, config, choice = what
+    raw, config, choice, columns = what
     best = choice.best
     train, test = rows
     kind = "classification" if raw.classes else "regression"
     table = [
         {f.name: getattr(row, f.name) for f in dataclasses.fields(row) if f.name != "kernel"} for row in choice.table
     ]
+    dropped = [name for name in raw.features if name not in columns.features]
+    notes = [*raw.notes, f"Of {len(raw.x)} rows, {len(train)} train and {len(test)} test; the model learns from all."]
+    if dropped:
+        notes.append(f"Left out, since constant: {listed(dropped)}.")
     border = f"at the {best.at_border} ridge that was tried, " if best.at_border else ""
     return plain(
         {
@@ -263,11 +260,11 @@ def _document(
             "data": {
                 "name": raw.name,
                 "task": kind,
-                "features": list(raw.features),
+                "features": list(columns.features),
                 "classes": list(raw.classes),
                 "train_examples": len(train),
                 "test_examples": len(test),
-                "notes": list(raw.notes),
+                "notes": notes,
             },
             "config": config,
             "criterion": config.criterion or ("loo" if raw.classes else "evidence"),

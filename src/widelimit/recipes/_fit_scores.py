@@ -94,9 +94,7 @@ def class_scores(probabilities: np.ndarray, codes: np.ndarray, classes: tuple[st
         "brier": float(((probabilities - (codes[:, None] == np.arange(len(classes)))) ** 2).sum(1).mean()),
         "ece": float(ece),
         "reliability": reliability,
-        "confusion": [
-            [int(((codes == i) & (predicted == j)).sum()) for j in range(len(classes))] for i in range(len(classes))
-        ],
+        "classes": list(classes),
         "sentence": (
             f"accuracy {accuracy:.1%} on {m} held-out rows, where the largest class alone has {majority:.1%}; "
             f"predicted probabilities are off by {ece:.1%} (expected calibration error)."
