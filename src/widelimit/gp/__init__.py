@@ -31,6 +31,10 @@ from ._evidence import gradients as gradients
 from ._evidence import leave_one_out as leave_one_out
 from ._evidence import log_marginal_likelihood as log_marginal_likelihood
 from ._gaussian import Gaussian as Gaussian
+from ._learn import Learned as Learned
+from ._learn import Relevance as Relevance
+from ._learn import calibration as calibration
+from ._learn import learn as learn
 from ._maximize import Maximum as Maximum
 from ._maximize import maximize as maximize
 from ._path import RidgePath as RidgePath

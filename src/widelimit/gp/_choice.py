@@ -5,14 +5,15 @@ from __future__ import annotations
 import abc
 import dataclasses
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from types import MappingProxyType
 
 import numpy as np
 
 from .. import _check
 from .._precision import evaluate
 from .._typing import Callable
-from ..arch import AbstractLayer, Activation, Dense, Erf, Relu, serial
+from ..arch import AbstractLayer, Dense, Erf, Relu, serial
 from ..kernels import NNGP, NTK, AbstractKernel
 from ._path import RidgePath, ridge_path
 
@@ -21,6 +22,7 @@ RIDGES = np.geomspace(1e-6, 10, 29)
 ROWS = 2000
 """Rows on which candidates are compared, drawn at random where there are more."""
 SHUFFLE = 20250101
+ACTIVATIONS: Mapping[str, AbstractLayer] = MappingProxyType({"ReLU": Relu(), "erf": Erf()})
 
 
 @dataclasses.dataclass(frozen=True)
@@ -199,7 +201,7 @@ class Choice:
 def candidates(
     *,
     depths: Sequence[int] = (1, 2, 3, 5),
-    activations: Sequence[AbstractLayer] = (Relu(), Erf()),
+    activations: Mapping[str, AbstractLayer] = ACTIVATIONS,
     weight_stds: Sequence[float] = (2**0.5,),
     bias_stds: Sequence[float] = (0.1, 1.0),
 ) -> list[Candidate]:
@@ -210,27 +212,22 @@ def candidates(
     depths
         Numbers of hidden layers.
     activations
-        Layers that act on each unit.
+        Layers that act on each unit, by the names a report calls them.
     weight_stds, bias_stds
         Scales of all layers' weights and biases.
     """
     found = []
     for depth in depths:
         _check.positive_int(depth, "depths")
-        for activation in activations:
+        for name, activation in activations.items():
             for weight_std in weight_stds:
                 for bias_std in bias_stds:
                     net = dense_network(depth, activation, weight_std, bias_std)
-                    label = f"{_name(activation)} x {depth}, weights {weight_std:.3g}, biases {bias_std:.3g}"
+                    label = f"{name} x {depth}, weights {weight_std:.3g}, biases {bias_std:.3g}"
                     found += [Candidate(f"NTK {label}", NTK(net)), Candidate(f"NNGP {label}", NNGP(net))]
     if not found:
         raise ValueError("there is no candidate; expected at least one depth, activation, weight_std and bias_std.")
     return found
-
-
-def _name(activation: AbstractLayer) -> str:
-    named = activation.dual if isinstance(activation, Activation) else activation
-    return type(named).__name__
 
 
 def dense_network(depth: int, activation: AbstractLayer, weight_std: float, bias_std: float) -> AbstractLayer:
@@ -239,7 +236,8 @@ def dense_network(depth: int, activation: AbstractLayer, weight_std: float, bias
     return serial(*hidden * depth, Dense(1, weight_std, bias_std))
 
 
-def _unheard(done: int, total: int) -> None:
+def unheard(done: int, total: int) -> None:
+    """Take no notice of progress."""
     del done, total
 
 
@@ -251,7 +249,7 @@ def choose(
     criterion: AbstractCriterion = Evidence(),
     ridges: np.ndarray = RIDGES,
     rows: int = ROWS,
-    progress: Callable[[int, int], object] = _unheard,
+    progress: Callable[[int, int], object] = unheard,
 ) -> Choice:
     r"""Return candidates at their best ridge, best first.
 
@@ -283,9 +281,7 @@ def choose(
     x = np.asarray(_check.inputs(x, "x"))
     targets = np.asarray(_check.targets(y, len(x), "y"), np.float64)
     _check.positive_int(rows, "rows")
-    chosen = np.arange(len(x))
-    if len(x) > rows:
-        chosen = np.sort(np.random.default_rng(SHUFFLE).choice(len(x), rows, replace=False))
+    chosen = drawn_rows(len(x), rows)
     x, targets = x[chosen].astype(np.float64), targets[chosen]
     found: list[Scored] = []
     best, last = None, time.perf_counter()
@@ -300,6 +296,11 @@ def choose(
         progress(len(found), len(candidates))
     assert best is not None
     return Choice(tuple(sorted(found, key=lambda row: -row.score)), best, chosen)
+
+
+def drawn_rows(n: int, most: int) -> np.ndarray:
+    """Return the indices of all n rows, or of ``most`` of them that a fixed seed draws."""
+    return np.arange(n) if n <= most else np.sort(np.random.default_rng(SHUFFLE).choice(n, most, replace=False))
 
 
 def _scored(candidate: Candidate, path: RidgePath, scores: np.ndarray, seconds: float) -> Scored:

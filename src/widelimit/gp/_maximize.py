@@ -18,7 +18,7 @@ from ..kernels import AbstractKernel
 from ._evidence import is_hyperparameter, log_marginal_likelihood
 from ._posterior import check_noise
 
-POSITIVE = ("weight_std", "bias_std", "scales")
+POSITIVE = ("weight_std", "bias_std", "scales", "variance")
 """Hyperparameters that are scales: they move by factors, and one that is zero stays."""
 REACH = 8.0
 """How far the logarithm of a scale may move from where it starts."""
@@ -106,7 +106,7 @@ def maximize(
         reach = np.concatenate(
             [np.full(leaf.size, REACH if log else np.inf) for leaf, log in zip(first, logs, strict=True)]
         )
-        bounds = scipy.optimize.Bounds(start - reach, start + reach)
+        bounds = list(zip(start - reach, start + reach, strict=True))
         found = scipy.optimize.minimize(
             negative, start, jac=True, method="L-BFGS-B", bounds=bounds, options={"maxiter": steps}
         )

@@ -93,16 +93,14 @@ def ridge_path(matrix: np.ndarray, y: np.ndarray, ridges: np.ndarray) -> RidgePa
     n, outputs = targets.shape
     projected = vectors.T @ targets
     squares = vectors**2
-    evidence, scale, residual, variance, degrees = [], [], [], [], []
+    found = []
     for ridge in ridges:
         inverse = 1 / (values + ridge)
         weighted = inverse[:, None] * projected
         best = max(float((projected * weighted).sum()) / (n * outputs), np.finfo(np.float64).tiny)
         diagonal = squares @ inverse
-        scale.append(best)
-        evidence.append(-0.5 * outputs * (n * (1 + np.log(2 * np.pi * best)) - np.log(inverse).sum()))
-        residual.append((vectors @ weighted) / diagonal[:, None])
-        variance.append(best / diagonal)
-        degrees.append(float((values * inverse).sum()))
-    columns = (np.array(column) for column in (evidence, scale, residual, variance, degrees))
-    return RidgePath(ridges, *columns, values, vectors)
+        evidence = -0.5 * outputs * (n * (1 + np.log(2 * np.pi * best)) - np.log(inverse).sum())
+        residual = (vectors @ weighted) / diagonal[:, None]
+        found.append((evidence, best, residual, best / diagonal, float((values * inverse).sum())))
+    evidence, scale, residual, variance, degrees = (np.array(column) for column in zip(*found, strict=True))
+    return RidgePath(ridges, evidence, scale, residual, variance, degrees, values, vectors)

@@ -59,7 +59,7 @@ class Posterior(eqx.Module):
         x = self.x_train if x is None else self._read(x)
         return evaluate(_at, self, x, compute=jnp.float64, result=result_dtype(self.y_train))
 
-    def marginals(self, x: PyTree, *, chunk: int = CHUNK) -> tuple[Array, Array]:
+    def marginals(self, x: PyTree, *, chunk: int = CHUNK) -> tuple[Any, Any]:
         r"""Return mean and standard deviation at each input alone, without the covariance between inputs.
 
         Parameters
@@ -80,7 +80,9 @@ class Posterior(eqx.Module):
         parts = [
             evaluate(_marginals, self, x[i : i + chunk], compute=jnp.float64, result=dtype) for i in range(0, n, chunk)
         ]
-        mean, std = (np.concatenate(part) if len(parts) > 1 else part[0] for part in zip(*parts, strict=True))
+        if len(parts) == 1:
+            return parts[0]
+        mean, std = (np.concatenate(part) for part in zip(*parts, strict=True))
         return mean, std
 
     def _read(self, x: PyTree) -> PyTree:

@@ -10,3 +10,4 @@ from ._monte_carlo import MonteCarloNNGP as MonteCarloNNGP
 from ._monte_carlo import MonteCarloNTK as MonteCarloNTK
 from ._nodes import node_kernels as node_kernels
 from ._scaled import ScaledInputs as ScaledInputs
+from ._scaled import ScaledOutputs as ScaledOutputs

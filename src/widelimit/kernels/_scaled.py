@@ -1,4 +1,4 @@
-"""A kernel that weighs the features of its inputs."""
+"""Kernels with scales of their inputs, or of their outputs."""
 
 from typing import Any
 
@@ -6,7 +6,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from .. import _check
-from .._typing import Array, Tracer
+from .._typing import Array, Scalar, Tracer
 from ._base import AbstractKernel
 
 
@@ -59,3 +59,38 @@ class ScaledInputs(AbstractKernel):
                 f"scales has shape {shape}, examples have {tuple(x.shape[1:])}; expected one number for each feature."
             )
         return x * jnp.asarray(self.scales, x.dtype)
+
+
+class ScaledOutputs(AbstractKernel):
+    r"""A kernel times a number: the covariance of a function that is multiplied by a standard deviation.
+
+    .. math:: \sigma^2\, k(x, x')
+
+    Parameters
+    ----------
+    kernel
+        The kernel.
+    variance
+        :math:`\sigma^2 \ge 0`.
+
+    Raises
+    ------
+    ValueError
+        If the variance is negative or not finite.
+    """
+
+    kernel: AbstractKernel
+    variance: Scalar
+
+    def __check_init__(self) -> None:
+        """Check the kernel and the variance."""
+        _check.instance(self.kernel, AbstractKernel, "kernel", "NTK(net)")
+        _check.nonnegative(self.variance, "variance")
+
+    def block(self, x1: Array, x2: Array | None = None) -> Array:
+        """Return the kernel of two batches, (n1, n2)."""
+        return self.variance * self.kernel.block(x1, x2)
+
+    def diagonal(self, x: Array) -> Array:
+        """Return the kernel of each input with itself, (n,)."""
+        return self.variance * self.kernel.diagonal(x)
