@@ -158,7 +158,7 @@ def fit(
         from . import recipes
 
         recipes.prepare_folder(out)
-        config = recipes.FitConfig(criterion, _widths(depths, "depths"), test, rows, seed)
+        config = recipes.FitConfig(criterion, _widths(depths, "depths", "1,2,3"), test, rows, seed)
         with _Bar(quiet=as_json) as bar:
             found = recipes.fit(data, target, config, bar.update)
         recipes.write_fit(found, out)
@@ -275,12 +275,12 @@ def _need_lab() -> None:
         raise ValueError(f"the lab needs {', '.join(missing)}; install them with: pip install 'widelimit[lab]'")
 
 
-def _widths(text: str, name: str = "widths") -> tuple[int, ...]:
+def _widths(text: str, name: str = "widths", example: str = "32,128,512") -> tuple[int, ...]:
     try:
         return tuple(int(part) for part in text.split(","))
     except ValueError:
         raise ValueError(
-            f"{name} is {text!r}; expected whole numbers separated by commas, such as {'32,128,512' if name == 'widths' else '1,2,3'}."
+            f"{name} is {text!r}; expected whole numbers separated by commas, such as {example}."
         ) from None
 
 
@@ -348,14 +348,13 @@ def _print_fit(document: dict[str, Any], out: pathlib.Path) -> None:
 
     console = Console()
     header, rows = candidate_table(document)
-    _print_table(console, header, rows)
+    _print_table(console, header[:-1], [row[:-1] for row in rows])
     _print_table(console, *score_table(document))
     for finding in document["findings"]:
         console.print(f"! {finding['sentence']} {finding['remedy']}", highlight=False)
     console.print(document["verdict"], highlight=False)
-    console.print(
-        f"\nWritten: {out}/model.json, {out}/arrays.npz, {out}/report.html, {out}/report.json", highlight=False
-    )
+    files = ("model.json", "arrays.npz", "report.html", "report.json", "fit.png")
+    console.print(f"\nWritten: {', '.join(f'{out}/{name}' for name in files)}", highlight=False)
 
 
 def _print_table(console: "Console", header: list[str], rows: list[list[str]]) -> None:

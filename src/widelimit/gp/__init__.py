@@ -22,6 +22,7 @@ from ._classification import SoftmaxLoss as SoftmaxLoss
 from ._classification import Trained as Trained
 from ._classification import choose_penalty as choose_penalty
 from ._conformal import SplitConformal as SplitConformal
+from ._conformal import check_level as check_level
 from ._conformal import jackknife_plus as jackknife_plus
 from ._conformal import split_conformal as split_conformal
 from ._diagnosis import Finding as Finding

@@ -18,7 +18,7 @@ from ._data import Raw, read_file
 from ._environment import environment
 from ._fit_scores import class_scores, regression_scores
 from ._model import Classes, Model
-from ._table import read_csv
+from ._table import listed, read_csv
 
 SCHEMA = "widelimit/fit/1"
 LEVEL = 0.95

@@ -6,8 +6,7 @@ from typing import Any
 from ._page import figure, notes, page
 from ._race_page import html_table
 
-SHOWN = 12
-"""Candidates in the table of the command line."""
+BORDERS = "< and > mark the smallest and the largest ridge that was tried."
 
 
 def fit_page(document: dict[str, Any], picture: bytes) -> str:
@@ -40,13 +39,9 @@ def score_table(document: dict[str, Any]) -> tuple[list[str], list[list[str]]]:
         rows = [
             ["RMSE", f"{test['rmse']:.4g}", f"{test['rmse_of_mean']:.4g} (mean of the targets)"],
             ["mean absolute error", f"{test['mae']:.4g}", "–"],
-            [
-                "negative log likelihood",
-                f"{test['nll']:.4g}",
-                f"{test['nll_of_normal'] or float('nan'):.4g} (one normal)",
-            ],
+            ["negative log likelihood", _number(test["nll"]), f"{_number(test['nll_of_normal'])} (one normal)"],
             [f"{level:.0%} jackknife+ intervals cover", f"{test['interval_coverage']:.1%}", f"{level:.0%}"],
-            ["their mean width", f"{test['interval_width'] or float('inf'):.4g}", "–"],
+            ["their mean width", _number(test["interval_width"]), "–"],
         ]
         rows += [
             [f"mean ± {row['level']:.0%} of a normal covers", f"{row['covered']:.1%}", f"{row['level']:.0%}"]
@@ -64,7 +59,7 @@ def score_table(document: dict[str, Any]) -> tuple[list[str], list[list[str]]]:
 
 def candidate_table(document: dict[str, Any]) -> tuple[list[str], list[list[str]]]:
     """Return header and rows of the table of candidates, best first, as text."""
-    mark = {"": "", "smallest": " (smallest tried)", "largest": " (largest tried)"}
+    mark = {"": "", "smallest": " <", "largest": " >"}
     rows = [
         [
             row["name"],
@@ -82,10 +77,15 @@ def candidate_table(document: dict[str, Any]) -> tuple[list[str], list[list[str]
 def _notes(document: dict[str, Any]) -> list[str]:
     environment = document["environment"]
     return [
+        BORDERS,
         *document["data"]["notes"],
         "Inputs are standardised with the training rows. Candidates are compared on training rows alone, where targets "
-        "have mean zero (and variance one, but for classes); the best was tested on rows it has not seen, then fitted on "
-        "all. Degrees are the effective degrees of freedom.",
+        "have mean zero (and variance one, but for classes); the best was tested on rows it has not seen, then fitted "
+        "on all. Degrees are the effective degrees of freedom.",
         f"widelimit {environment['widelimit']}, JAX {environment['jax']}, {environment['device']}; everything in "
         f"float64; {environment['seconds']} s.",
     ]
+
+
+def _number(value: float | None) -> str:
+    return "–" if value is None else f"{value:.4g}"
