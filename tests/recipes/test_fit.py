@@ -228,7 +228,6 @@ BAD_TABLES = {
     "constant inputs": (write(lines("a,b,y", "1,2,{v}")), "no feature that varies"),
     "target alone": (write(lines("y", "{v}")), "no column beside the target"),
     "huge numbers": (write(lines("a,y", "{i}e300,{v}")), "too large or too small"),
-    "a lonely class": (write(lines("a,y", "{i},yes", 39) + "7,no\n"), "fewer|no training row of class|row"),
 }
 
 
@@ -242,7 +241,8 @@ def test_a_bad_table_is_a_sentence(tmp_path, case):
     assert len(str(caught.value)) < 500
     done = run("fit", tmp_path / "data.csv", "--target", "y", "--out", tmp_path / "model", "--depths", "1")
     assert done.exit_code == 2
-    assert done.output.count("\n") == 1
+    assert done.output.strip().startswith("widelimit: ")
+    assert "\n" not in done.output.strip()
     assert not (tmp_path / "model").exists()
 
 

@@ -19,6 +19,9 @@ FEWEST = 20
 DOMINANT = 0.99
 ALIKE = 0.999
 EXPLAINED = 0.1
+NEGLIGIBLE = 1e-7
+RISE = 2.0
+"""Nats by which the evidence has to rise over the last decade of ridges for a smaller one to matter."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -147,26 +150,26 @@ def _duplicates(x: np.ndarray, y: np.ndarray) -> Iterator[Finding]:
 
 
 def _kernel_findings(matrix: np.ndarray, x: np.ndarray) -> Iterator[Finding]:
-    distinct = len(np.unique(x, axis=0))
-    values = np.linalg.eigvalsh(matrix)[::-1]
-    rank, dimensions = int((values > 1e-10 * max(values[0], 0)).sum()), x.shape[1]
-    if rank <= dimensions + 1 < distinct:
-        one = " Inputs of one dimension without bias leave a·φ(x) + b·φ(−x) alone." if dimensions == 1 else ""
-        yield Finding(
-            "degenerate_kernel",
-            f"The kernel matrix of {distinct} different inputs has rank {rank}: whatever the targets, only {rank} "
-            f"numbers are fitted.{one}",
-            "Give the network a bias (bias_std > 0), and an activation that is not linear.",
-        )
-        return
+    distinct, dimensions = len(np.unique(x, axis=0)), x.shape[1]
     root = np.sqrt(matrix.diagonal().clip(np.finfo(np.float64).tiny))
-    cosine = matrix / np.outer(root, root)
-    smallest = float(cosine.min())
+    smallest = float((matrix / np.outer(root, root)).min())
     if distinct > 1 and smallest > ALIKE:
         yield Finding(
             "inputs_alike",
             f"To the kernel all inputs are alike: the smallest cosine between two of them is {smallest:.6f}.",
             "Use fewer layers, a smaller bias_std or a larger weight_std, and standardise the inputs.",
+        )
+        return
+    values = np.linalg.eigvalsh(matrix)[::-1]
+    # Angles near zero are known to the root of the precision.
+    rank = int((values > NEGLIGIBLE * max(values[0], 0)).sum())
+    if rank <= dimensions + 1 < distinct:
+        one = " Inputs of one dimension without bias leave a·φ(x) + b·φ(−x) alone." if dimensions == 1 else ""
+        yield Finding(
+            "degenerate_kernel",
+            f"The kernel matrix of {distinct} different inputs has rank {rank}: whatever the targets, no more numbers "
+            f"than that are fitted.{one}",
+            "Give the network a bias (bias_std > 0), and an activation that is not linear.",
         )
 
 
@@ -175,12 +178,15 @@ def _fit_findings(matrix: np.ndarray, y: np.ndarray, ridge: float | None, border
     energy = float((centred**2).sum())
     if len(y) < 3 or not energy > 0 or not np.trace(matrix) > 0:
         return
-    tried = RIDGES * matrix.diagonal().mean()
-    path = ridge_path(matrix, centred, tried if ridge is None else np.array([max(ridge, 1e-12 * tried[0])]))
-    best = int(np.argmax(path.evidence))
+    unit = matrix.diagonal().mean()
+    given = [] if ridge is None else [max(ridge, 1e-12 * unit)]
+    path = ridge_path(matrix, centred, np.concatenate([RIDGES * unit, given]))
+    best = len(RIDGES) if given else int(np.argmax(path.evidence))
     if border is None:
-        border = {0: "smallest", len(RIDGES) - 1: "largest"}.get(best, "") if ridge is None else ""
-    if border:
+        border = {0: "smallest", len(RIDGES) - 1: "largest"}.get(best, "")
+    decade = int(np.searchsorted(RIDGES, 10 * RIDGES[0] * (1 - 1e-9)))
+    # A kernel that is rough takes small noise for its own; then all small ridges are alike, and nothing is wrong.
+    if border == "largest" or (border == "smallest" and path.evidence[0] > path.evidence[decade] + RISE):
         yield _at_border(border, float(path.ridges[best]))
     explained = 1 - float(path.loo_error[best]) * y.size / energy
     if explained < EXPLAINED:

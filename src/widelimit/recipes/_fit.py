@@ -187,7 +187,7 @@ def _scaled(columns: Columns, raw: Raw, rows: np.ndarray) -> Columns:
         raise ValueError(f"{raw.name} has no feature that varies over the training rows; expected at least one.")
     with np.errstate(all="ignore"):
         mean, std = part[:, keep].mean(0), part[:, keep].std(0)
-        good = np.isfinite((raw.x[:, keep] - mean) / std).all(0) & (std > 1e-150)
+        good = np.isfinite((raw.x[:, keep] - mean) / std).all(0) & np.isfinite(std) & (std > 1e-150)
     if not good.all():
         name = dataclasses.replace(columns, keep=keep).features[int(np.argmin(good))]
         raise ValueError(
