@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from . import _machine, _peer, _table, empirical, kernels, krylov, lab, scaling
+from . import _machine, _peer, _table, empirical, kernels, krylov, lab, regression, scaling
 
 app = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False, help=__doc__)
 Out = Annotated[pathlib.Path | None, typer.Option(help="Append the records to this file, one JSON object a line.")]
@@ -115,6 +115,41 @@ def krylov_command(
     _emit(records, out, json)
     if not json:
         krylov.report(records)
+
+
+@app.command(name="regression")
+def regression_command(
+    data: Annotated[pathlib.Path, typer.Option(help="Folder of the UCI regression sets.")] = regression.DATA,
+    cache: Annotated[pathlib.Path, typer.Option(help="File that keeps what each split gave.")] = pathlib.Path(
+        "build/regression.jsonl"
+    ),
+    name: Annotated[list[str] | None, typer.Option("--set", help="Only these sets.")] = None,
+    method: Annotated[list[str] | None, typer.Option(help="Only these methods.")] = None,
+    splits: Annotated[int | None, typer.Option(min=1, max=10, help="Fewer splits than 10, or 5 of many rows.")] = None,
+    cores: Cores = None,
+    out: Out = None,
+    json: Json = False,
+) -> None:
+    """Compare Gaussian processes of wide networks with those of scikit-learn, forests and boosting on UCI data."""
+    _confine(cores)
+    try:
+        sets = regression.names(data, name)
+        methods = [one for one in regression.METHODS if not method or one in method]
+        if unknown := set(method or ()) - set(regression.METHODS):
+            raise ValueError(f"method is {sorted(unknown)[0]!r}; expected one of {', '.join(regression.METHODS)}.")
+    except ValueError as error:
+        typer.echo(f"benchmarks: {error}", err=True)
+        raise typer.Exit(2) from None
+    everything: list[_table.Record] = []
+    for records in regression.run(sets, methods, splits, data, cache):
+        everything += records
+        _emit(records, out, json)
+        if not json:
+            regression.report(records)
+    totals = regression.summary(everything)
+    _emit(totals, out, json)
+    if not json:
+        regression.report(totals)
 
 
 @app.command(name="lab")

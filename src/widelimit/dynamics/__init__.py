@@ -37,6 +37,8 @@ from ._ode import Steps as Steps
 from ._optimizer import AbstractOptimizer as AbstractOptimizer
 from ._optimizer import GradientDescent as GradientDescent
 from ._optimizer import GradientFlow as GradientFlow
+from ._posteriors import Posteriors as Posteriors
+from ._posteriors import posteriors as posteriors
 from ._rates import CatapultBand as CatapultBand
 from ._rates import catapult_band as catapult_band
 from ._rates import max_learning_rate as max_learning_rate
