@@ -40,7 +40,7 @@ def jackknife(x, y, x_test, level):
 
 
 @pytest.mark.parametrize("method", [split, jackknife], ids=lambda m: m.__name__)
-@pytest.mark.parametrize("level", [0.7, 0.9])
+@pytest.mark.parametrize("level", [0.9, pytest.param(0.7, marks=pytest.mark.slow)])
 def test_intervals_cover_as_often_as_they_say(method, level):
     share, error = shares(method, level)
     assert share > level - 3 * error

@@ -39,8 +39,7 @@ def fit_figure(document: dict[str, Any]) -> Figure:
             middle.set(title="How often intervals cover", ylabel="share of held-out targets")
         else:
             _confidence(left, test)
-            rows = [(row["confidence"], row["accuracy"]) for row in test["reliability"]]
-            _calibration(middle, rows, "predicted probability of the class")
+            _reliability(middle, test["reliability"])
             middle.set(title="Are probabilities right?", ylabel="share that is right")
         _candidates(right, document)
         figure.get_layout_engine().set(wspace=0.06, w_pad=0.08, h_pad=0.08)  # type: ignore[union-attr]
@@ -72,9 +71,20 @@ def _calibration(axes: Axes, rows: list[tuple[float, float]], label: str) -> Non
     axes.set(xlabel=label, xlim=(0, 1.03), ylim=(0, 1.03))
 
 
+def _reliability(axes: Axes, rows: list[dict[str, Any]]) -> None:
+    confidence, accuracy, count = (np.array([row[key] for row in rows]) for key in ("confidence", "accuracy", "count"))
+    # One standard error of a share, with one success and one failure added so that it is never zero.
+    share = (accuracy * count + 1) / (count + 2)
+    error = np.sqrt(share * (1 - share) / (count + 2))
+    axes.plot([0, 1], [0, 1], color=FAINT, lw=1)
+    axes.errorbar(confidence, accuracy, yerr=error, fmt="o", ms=5, lw=1, color=FINITE)
+    axes.set(xlabel="predicted probability of the class", xlim=(0, 1.03), ylim=(0, 1.03))
+
+
 def _candidates(axes: Axes, document: dict[str, Any]) -> None:
     rows = document["candidates"][:10][::-1]
     places = np.arange(len(rows))
     axes.plot([row["score"] for row in rows], places, "o", ms=6, color=INK)
     axes.set_yticks(places, [row["name"] for row in rows], fontsize=8)
+    axes.locator_params(axis="x", nbins=4)
     axes.set(title="Best candidates", xlabel=document["criterion"])

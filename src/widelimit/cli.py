@@ -150,6 +150,9 @@ def fit(
     test: Annotated[float, typer.Option(help="Share of the rows that is held out for the test.")] = 0.2,
     rows: Annotated[int, typer.Option(help="Most rows on which candidates are compared.")] = 2000,
     seed: Annotated[int, typer.Option(help="Seed of the split.")] = 0,
+    relevance: Annotated[
+        bool, typer.Option("--relevance", help="Refine the best: a scale for each feature, by evidence; slower.")
+    ] = False,
     out: Annotated[pathlib.Path, typer.Option(help="Folder for the model and its report.")] = pathlib.Path("model"),
     as_json: Annotated[bool, typer.Option("--json", help="Print the JSON report alone; no progress bar.")] = False,
 ) -> None:
@@ -158,7 +161,7 @@ def fit(
         from . import recipes
 
         recipes.prepare_folder(out)
-        config = recipes.FitConfig(criterion, _widths(depths, "depths", "1,2,3"), test, rows, seed)
+        config = recipes.FitConfig(criterion, _widths(depths, "depths", "1,2,3"), test, rows, seed, relevance)
         with _Bar(quiet=as_json) as bar:
             found = recipes.fit(data, target, config, bar.update)
         recipes.write_fit(found, out)

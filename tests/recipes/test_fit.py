@@ -121,6 +121,22 @@ def test_a_model_that_is_read_again_predicts_the_same_bytes(home, name):
     assert sorted(path.name for path in (home / f"{name}_again").iterdir()) == ["arrays.npz", "model.json"]
 
 
+@pytest.mark.slow
+def test_relevance_finds_the_features_that_say_something(home, tmp_path):
+    config = recipes.FitConfig(depths=(1,), relevance=True)
+    found = recipes.fit(str(home / "price.csv"), "price", config)
+    scales = found.document["relevance"]
+    assert scales["a"] > 3 * scales["b"]
+    assert scales["colour=red"] > scales["b"]
+    plainly = recipes.fit(str(home / "price.csv"), "price", CONFIG).document["test"]
+    assert found.document["test"]["nll"] < plainly["nll"]
+    recipes.write_fit(found, tmp_path / "model")
+    again = recipes.predict(recipes.read_model(tmp_path / "model"), str(home / "new.csv")).columns
+    expected = recipes.predict(found.model, str(home / "new.csv")).columns
+    assert again["std"].tobytes() == expected["std"].tobytes()
+    assert "Relevance of the features" in (tmp_path / "model" / "report.html").read_text()
+
+
 def test_arrays_with_many_targets(home, tmp_path):
     done = run("fit", home / "arrays.npz", "--depths", "1", "--out", tmp_path / "model", "--json")
     assert done.exit_code == 0, done.output

@@ -16,6 +16,7 @@ from ._choice import Scored as Scored
 from ._choice import candidates as candidates
 from ._choice import choose as choose
 from ._choice import dense_network as dense_network
+from ._choice import drawn_rows as drawn_rows
 from ._classification import AbstractMachine as AbstractMachine
 from ._classification import OneVsAll as OneVsAll
 from ._classification import SoftmaxLoss as SoftmaxLoss

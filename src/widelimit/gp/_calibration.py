@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import abc
 import dataclasses
+from typing import Any
 
 import numpy as np
 import scipy.optimize
@@ -63,7 +64,7 @@ class Temperature(AbstractCalibration):
             logits = decision * (np.exp(logarithm) / spread)
             return float(-weights @ (targets * scipy.special.log_softmax(logits, 1)).sum(1))
 
-        found = scipy.optimize.minimize_scalar(loss, bounds=(-10, 10), method="bounded", options={"xatol": 1e-9})
+        found: Any = scipy.optimize.minimize_scalar(loss, bounds=(-10, 10), method="bounded", options={"xatol": 1e-9})
         return Calibrated(np.eye(classes) * np.exp(found.x) / spread, np.zeros(classes))
 
 

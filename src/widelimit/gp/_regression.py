@@ -235,8 +235,10 @@ def weighted(x: np.ndarray, y: np.ndarray, weights: Any) -> tuple[np.ndarray, np
 
 def factorised(matrix: np.ndarray, ridge: float, weights: np.ndarray) -> np.ndarray:
     """Return the lower Cholesky factor of a kernel matrix with its ridge, or say that there is none."""
+    shifted = matrix.copy(order="F")
+    shifted[np.diag_indices(len(matrix))] += ridge / weights
     try:
-        return scipy.linalg.cholesky(matrix + np.diag(ridge / weights), lower=True, check_finite=False)
+        return scipy.linalg.cholesky(shifted, lower=True, overwrite_a=True, check_finite=False)
     except np.linalg.LinAlgError:
         raise ValueError(
             f"the kernel matrix with a ridge of {ridge:g} is singular to working precision (the mean of its diagonal "

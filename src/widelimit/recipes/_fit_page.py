@@ -25,6 +25,7 @@ def fit_page(document: dict[str, Any], picture: bytes) -> str:
         figure(picture, f"Predictions against held-out targets, and calibration. {document['verdict']}")
         + f"<h2>On held-out rows</h2>\n{html_table(*score_table(document))}\n"
         + f"<h2>What may be wrong</h2>\n{found or '<p>Nothing was found.</p>'}\n"
+        + _relevance(document)
         + f"<h2>All candidates</h2>\n{html_table(*candidate_table(document))}\n"
         + notes(_notes(document))
     )
@@ -72,6 +73,15 @@ def candidate_table(document: dict[str, Any]) -> tuple[list[str], list[list[str]
         for row in document["candidates"]
     ]
     return ["candidate", document["criterion"], "ridge", "LOO RMSE", "degrees", "seconds"], rows
+
+
+def _relevance(document: dict[str, Any]) -> str:
+    scales = sorted(document["relevance"].items(), key=lambda pair: -pair[1])
+    if not scales:
+        return ""
+    largest = max(scales[0][1], 1e-300)
+    rows = [[name, f"{scale:.4g}", f"{scale / largest:.1%}"] for name, scale in scales]
+    return f"<h2>Relevance of the features</h2>\n{html_table(['feature', 'scale', 'of the largest'], rows)}\n"
 
 
 def _notes(document: dict[str, Any]) -> list[str]:

@@ -80,7 +80,7 @@ class AbstractNetworkKernel(Kernel, abc.ABC):
         kernel = self._at(self.weight_std, self.bias_std)
         return np.asarray(evaluate(lambda k, a: k.diagonal(a), kernel, X, compute=DOUBLE, result=DOUBLE))
 
-    def is_stationary(self) -> bool:
+    def is_stationary(self) -> Any:
         """Return False: the kernel depends on where inputs are."""
         return False
 
