@@ -94,7 +94,7 @@ def cavity(diagonal: np.ndarray, dual: np.ndarray, ridge: float, weights: np.nda
 
 def inverse_of(factor: np.ndarray) -> np.ndarray:
     """Return the inverse of the matrix that has the lower Cholesky factor."""
-    lower, info = scipy.linalg.get_lapack_funcs("potri", (factor,))(factor, lower=1)
+    lower, info = scipy.linalg.lapack.dpotri(factor, lower=1)  # type: ignore[attr-defined]
     if info:
         raise ValueError("the kernel matrix with its noise is singular to working precision; increase the ridge.")
     return np.tril(lower) + np.tril(lower, -1).T

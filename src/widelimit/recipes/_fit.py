@@ -188,9 +188,9 @@ def _columns(raw: Raw, source: str, target: str | None) -> Columns:
     return table_columns([column for column in read_csv(path) if column.name != target], path)
 
 
-def _scaled(columns: Columns, raw: Raw, rows: np.ndarray, keep: np.ndarray | None = None) -> Columns:
+def _scaled(columns: Columns, raw: Raw, rows: np.ndarray, kept: np.ndarray | None = None) -> Columns:
     part = raw.x[rows]
-    keep = np.ptp(part, axis=0) > 0 if keep is None else keep
+    keep = np.ptp(part, axis=0) > 0 if kept is None else kept
     if not keep.any():
         raise ValueError(f"{raw.name} has no feature that varies over the training rows; expected at least one.")
     with np.errstate(all="ignore"):

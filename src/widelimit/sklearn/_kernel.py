@@ -74,7 +74,7 @@ class AbstractNetworkKernel(Kernel, abc.ABC):
         slopes = [self._slope(name, X) for name in free]
         return matrix, np.stack(slopes, 2) if slopes else np.empty((len(X), len(X), 0))
 
-    def diag(self, X: Any) -> np.ndarray:
+    def diag(self, X: Any) -> Any:
         """Return the kernel of each input with itself, (n,)."""
         X = np.atleast_2d(np.asarray(X, np.float64))
         kernel = self._at(self.weight_std, self.bias_std)
