@@ -12,6 +12,7 @@ import scipy.optimize
 import scipy.special
 
 from .. import _check
+from .._blas import blas_threads
 from .._typing import Callable
 from ._choice import RIDGES, SHUFFLE, AbstractCriterion, LeaveOneOutError
 from ._regression import factorised
@@ -126,7 +127,8 @@ class SoftmaxLoss(AbstractMachine):
 
         def solve(rows: np.ndarray, penalty: float) -> tuple[np.ndarray, np.ndarray]:
             part = matrix[np.ix_(rows, rows)] / unit
-            dual, bias = _softmax_dual(part, codes[rows], (classes, weights[rows], penalty, self.steps))
+            with blas_threads(len(rows)):
+                dual, bias = _softmax_dual(part, codes[rows], (classes, weights[rows], penalty, self.steps))
             return dual / unit, bias
 
         def loss(held_out: np.ndarray) -> float:

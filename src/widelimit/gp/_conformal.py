@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from .. import _check
+from .._blas import blas_threads
 from ._regression import KernelRegression
 
 CHUNK = 512
@@ -136,7 +137,8 @@ def _jackknife(model: KernelRegression, x: np.ndarray, level: float) -> tuple[np
     # In the units of standardised targets.
     n, diagonal = len(model.x), model.inverse.diagonal()
     cross = model.kernel(x, model.x)
-    weights = cross @ model.inverse
+    with blas_threads(n):
+        weights = cross @ model.inverse
     prior = model.prior(x)
     variance = (prior - (cross * weights).sum(1)).clip(0) + model.ridge
     # Over the scale of the kernel, which is common to both and drops out of R σ.

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from .. import _check
+from .._blas import blas_threads
 from ..kernels import AbstractKernel
 from ._choice import RIDGES, SHUFFLE
 from ._path import ridge_path
@@ -87,7 +88,8 @@ def diagnose(
         rows = np.sort(np.random.default_rng(SHUFFLE).choice(len(x), ROWS, replace=False))
         x, y = x[rows], y[rows]
     matrix = np.asarray(kernel(x))
-    return (*found, *_kernel_findings(matrix, x.reshape(len(x), -1)), *_fit_findings(matrix, y, ridge, border))
+    with blas_threads(len(x)):
+        return (*found, *_kernel_findings(matrix, x.reshape(len(x), -1)), *_fit_findings(matrix, y, ridge, border))
 
 
 def _data_findings(x: np.ndarray, y: np.ndarray) -> Iterator[Finding]:

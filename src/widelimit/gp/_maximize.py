@@ -13,6 +13,7 @@ import numpy as np
 import scipy.optimize
 
 from .. import _check
+from .._blas import blas_threads
 from .._typing import Array, Callable, PyTree
 from ..kernels import AbstractKernel
 from ._evidence import is_hyperparameter, log_marginal_likelihood
@@ -107,9 +108,10 @@ def maximize(
             [np.full(leaf.size, REACH if log else np.inf) for leaf, log in zip(first, logs, strict=True)]
         )
         bounds = list(zip(start - reach, start + reach, strict=True))
-        found = scipy.optimize.minimize(
-            negative, start, jac=True, method="L-BFGS-B", bounds=bounds, options={"maxiter": steps}
-        )
+        with blas_threads(len(x)):
+            found = scipy.optimize.minimize(
+                negative, start, jac=True, method="L-BFGS-B", bounds=bounds, options={"maxiter": steps}
+            )
         if not -found.fun >= value:
             return Maximum(kernel, float(noise), value, value, found.nit, found.success)
         best, best_noise = unravel(np.asarray(found.x), np)

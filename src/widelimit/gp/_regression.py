@@ -10,6 +10,7 @@ import numpy as np
 import scipy.linalg
 
 from .. import _check
+from .._blas import blas_threads
 from .._precision import evaluate
 from ..kernels import AbstractKernel
 from ._choice import RIDGES, SHUFFLE, AbstractCriterion, Evidence
@@ -108,7 +109,8 @@ class KernelRegression:
         for i in range(0, len(x), CHUNK):
             part = x[i : i + CHUNK]
             cross = self.kernel(part, self.x)
-            explained = (scipy.linalg.solve_triangular(self.factor, cross.T, lower=True) ** 2).sum(0)
+            with blas_threads(len(self.x)):
+                explained = (scipy.linalg.solve_triangular(self.factor, cross.T, lower=True) ** 2).sum(0)
             means.append(cross @ self.dual)
             variances.append((self.prior(part) - explained).clip(0) + self.ridge)
         std = np.sqrt(self.scale * np.concatenate(variances))[:, None] * self.spread
@@ -238,7 +240,8 @@ def factorised(matrix: np.ndarray, ridge: float, weights: np.ndarray) -> np.ndar
     shifted = matrix.copy(order="F")
     shifted[np.diag_indices(len(matrix))] += ridge / weights
     try:
-        return scipy.linalg.cholesky(shifted, lower=True, overwrite_a=True, check_finite=False)
+        with blas_threads(len(matrix)):
+            return scipy.linalg.cholesky(shifted, lower=True, overwrite_a=True, check_finite=False)
     except np.linalg.LinAlgError:
         raise ValueError(
             f"the kernel matrix with a ridge of {ridge:g} is singular to working precision (the mean of its diagonal "

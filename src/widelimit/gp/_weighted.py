@@ -7,6 +7,7 @@ import dataclasses
 import numpy as np
 import scipy.linalg
 
+from .._blas import blas_threads
 from ._choice import AbstractCriterion, LeaveOneOutError
 from ._path import RidgePath, ridge_path
 
@@ -94,7 +95,8 @@ def cavity(diagonal: np.ndarray, dual: np.ndarray, ridge: float, weights: np.nda
 
 def inverse_of(factor: np.ndarray) -> np.ndarray:
     """Return the inverse of the matrix that has the lower Cholesky factor."""
-    lower, info = scipy.linalg.lapack.dpotri(factor, lower=1)  # type: ignore[attr-defined]
+    with blas_threads(len(factor)):
+        lower, info = scipy.linalg.lapack.dpotri(factor, lower=1)  # type: ignore[attr-defined]
     if info:
         raise ValueError("the kernel matrix with its noise is singular to working precision; increase the ridge.")
     return np.tril(lower) + np.tril(lower, -1).T
