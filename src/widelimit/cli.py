@@ -1,4 +1,4 @@
-"""The command line: ``widelimit lab``, ``widelimit race``, ``widelimit regime``, ``widelimit gram``."""
+"""The command line: ``widelimit lab``, ``race``, ``regime``, ``fit``, ``predict``, ``gram``."""
 
 import contextlib
 import json
@@ -140,6 +140,62 @@ def regime(
 
 
 @app.command()
+def fit(
+    data: Annotated[str, typer.Argument(help="A .csv file with a header, or a .npz file with x and y.")],
+    target: Annotated[str | None, typer.Option(help="Column to predict (or key of an NPZ file).")] = None,
+    criterion: Annotated[
+        str | None,
+        typer.Option(help="evidence, loo, density, accuracy or cv; default: evidence, of classes loo."),
+    ] = None,
+    depths: Annotated[str, typer.Option(help="Numbers of hidden layers to compare, separated by commas.")] = "1,2,3,5",
+    test: Annotated[float, typer.Option(help="Share of the rows that is held out for the test.")] = 0.2,
+    rows: Annotated[int, typer.Option(help="Most rows on which candidates are compared.")] = 2000,
+    seed: Annotated[int, typer.Option(help="Seed of the split.")] = 0,
+    relevance: Annotated[
+        bool, typer.Option("--relevance", help="Refine the best: a scale for each feature, by evidence; slower.")
+    ] = False,
+    out: Annotated[pathlib.Path, typer.Option(help="Folder for the model and its report.")] = pathlib.Path("model"),
+    as_json: Annotated[bool, typer.Option("--json", help="Print the JSON report alone; no progress bar.")] = False,
+) -> None:
+    """Fit a kernel machine to a table: architecture and ridge chosen, tested on rows it has not seen."""
+    with _sentences():
+        from . import recipes
+
+        recipes.prepare_folder(out)
+        config = recipes.FitConfig(criterion, _widths(depths, "depths", "1,2,3"), test, rows, seed, relevance)
+        with _Bar(quiet=as_json) as bar:
+            found = recipes.fit(data, target, config, bar.update)
+        recipes.write_fit(found, out)
+    if as_json:
+        typer.echo(json.dumps(found.document, allow_nan=False))
+    else:
+        _print_fit(found.document, out)
+
+
+@app.command()
+def predict(
+    model: Annotated[pathlib.Path, typer.Argument(help="A folder that widelimit fit has written.")],
+    data: Annotated[str, typer.Argument(help="A .csv or .npz file with the columns of the one that was fitted.")],
+    level: Annotated[float, typer.Option(help="Of the intervals.")] = 0.95,
+    out: Annotated[pathlib.Path, typer.Option(help="Where predictions go, .csv or .npz.")] = pathlib.Path(
+        "predictions.csv"
+    ),
+) -> None:
+    """Predict a table by a fitted model: mean, deviation and interval, or class and probabilities."""
+    with _sentences():
+        from . import recipes
+
+        recipes.check_ending(out)
+        recipes.prepare_file(out, out.suffix)
+        found = recipes.predict(recipes.read_model(model), data, level=level)
+        recipes.write_predictions(found, out)
+    for note in found.notes:
+        typer.echo(f"widelimit: {note}", err=True)
+    count = len(next(iter(found.columns.values())))
+    typer.echo(f"Written: {out}, {count} rows of {', '.join(found.columns)}")
+
+
+@app.command()
 def gram(
     inputs: Annotated[pathlib.Path, typer.Argument(help="A .npy, .npz or .csv file with one example per row.")],
     net: Annotated[
@@ -258,12 +314,12 @@ def _need_lab() -> None:
         raise ValueError(f"the lab needs {', '.join(missing)}; install them with: pip install 'widelimit[lab]'")
 
 
-def _widths(text: str) -> tuple[int, ...]:
+def _widths(text: str, name: str = "widths", example: str = "32,128,512") -> tuple[int, ...]:
     try:
         return tuple(int(part) for part in text.split(","))
     except ValueError:
         raise ValueError(
-            f"widths is {text!r}; expected whole numbers separated by commas, such as 32,128,512."
+            f"{name} is {text!r}; expected whole numbers separated by commas, such as {example}."
         ) from None
 
 
@@ -322,6 +378,22 @@ def _print_race(report: dict[str, Any], out: pathlib.Path) -> None:
     )
     console.print(report["verdict"], highlight=False)
     console.print(f"\nWritten: {out}/report.html, {out}/race.png, {out}/report.json", highlight=False)
+
+
+def _print_fit(document: dict[str, Any], out: pathlib.Path) -> None:
+    from rich.console import Console
+
+    from .recipes import candidate_table, score_table
+
+    console = Console()
+    header, rows = candidate_table(document)
+    _print_table(console, header[:-1], [row[:-1] for row in rows])
+    _print_table(console, *score_table(document))
+    for finding in document["findings"]:
+        console.print(f"! {finding['sentence']} {finding['remedy']}", highlight=False)
+    console.print(document["verdict"], highlight=False)
+    files = ("model.json", "arrays.npz", "report.html", "report.json", "fit.png")
+    console.print(f"\nWritten: {', '.join(f'{out}/{name}' for name in files)}", highlight=False)
 
 
 def _print_table(console: "Console", header: list[str], rows: list[list[str]]) -> None:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ._fit_figure import fit_figure as fit_figure
 from ._style import FAINT, FINITE, INFINITE, INK, LINEAR, SOFT, STYLE
 from .regime import regime_figure as regime_figure
 

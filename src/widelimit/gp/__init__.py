@@ -1,5 +1,9 @@
 """Gaussian processes and kernel regression: posterior, evidence, leave-one-out, model choice."""
 
+from ._calibration import AbstractCalibration as AbstractCalibration
+from ._calibration import Calibrated as Calibrated
+from ._calibration import Dirichlet as Dirichlet
+from ._calibration import Temperature as Temperature
 from ._choice import AbstractCriterion as AbstractCriterion
 from ._choice import Candidate as Candidate
 from ._choice import Choice as Choice
@@ -12,6 +16,12 @@ from ._choice import Scored as Scored
 from ._choice import candidates as candidates
 from ._choice import choose as choose
 from ._choice import dense_network as dense_network
+from ._choice import drawn_rows as drawn_rows
+from ._classification import AbstractMachine as AbstractMachine
+from ._classification import OneVsAll as OneVsAll
+from ._classification import SoftmaxLoss as SoftmaxLoss
+from ._classification import Trained as Trained
+from ._classification import choose_penalty as choose_penalty
 from ._classify import AVERAGED_RIDGES as AVERAGED_RIDGES
 from ._classify import Average as Average
 from ._classify import Fit as Fit
@@ -24,6 +34,12 @@ from ._classify import members as members
 from ._classify import one_hot as one_hot
 from ._classify import probabilities as probabilities
 from ._classify import temperature as temperature
+from ._conformal import SplitConformal as SplitConformal
+from ._conformal import check_level as check_level
+from ._conformal import jackknife_plus as jackknife_plus
+from ._conformal import split_conformal as split_conformal
+from ._diagnosis import Finding as Finding
+from ._diagnosis import diagnose as diagnose
 from ._evidence import LeaveOneOut as LeaveOneOut
 from ._evidence import gradients as gradients
 from ._evidence import leave_one_out as leave_one_out
@@ -39,3 +55,7 @@ from ._path import RidgePath as RidgePath
 from ._path import ridge_path as ridge_path
 from ._posterior import Posterior as Posterior
 from ._posterior import posterior as posterior
+from ._regression import KernelRegression as KernelRegression
+from ._regression import kernel_regression as kernel_regression
+from ._regression import rebuilt as rebuilt
+from ._regression import weighted as weighted

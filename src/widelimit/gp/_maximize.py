@@ -15,6 +15,7 @@ import scipy.linalg
 import scipy.optimize
 
 from .. import _check
+from .._blas import blas_threads
 from .._typing import Array, Callable, PyTree
 from ..kernels import AbstractKernel, pullback
 from ._evidence import gradients, is_hyperparameter, log_marginal_likelihood
@@ -106,14 +107,15 @@ def maximize(
         return -found, -places.chained(in_leaves, in_noise, point)
 
     reach = np.where(places.logarithmic_entries, REACH, np.inf)
-    found = scipy.optimize.minimize(
-        negative,
-        start,
-        jac=True,
-        method="L-BFGS-B",
-        bounds=list(zip(start - reach, start + reach, strict=True)),
-        options={"maxiter": steps},
-    )
+    with blas_threads(len(x)):
+        found = scipy.optimize.minimize(
+            negative,
+            start,
+            jac=True,
+            method="L-BFGS-B",
+            bounds=list(zip(start - reach, start + reach, strict=True)),
+            options={"maxiter": steps},
+        )
     if not -found.fun >= value:
         return Maximum(kernel, float(noise), value, value, found.nit, bool(found.success))
     best, best_noise = places.at(kernel, found.x)

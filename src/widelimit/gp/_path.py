@@ -8,6 +8,7 @@ import numpy as np
 import scipy.linalg
 
 from .. import _check
+from .._blas import blas_threads
 
 
 @dataclasses.dataclass(frozen=True)
@@ -87,6 +88,11 @@ def ridge_path(matrix: np.ndarray, y: np.ndarray, ridges: np.ndarray) -> RidgePa
     ridges = np.atleast_1d(np.asarray(_check.real(ridges, "ridges"), np.float64))
     if ridges.ndim != 1 or not (ridges > 0).all():
         raise ValueError(f"ridges are {ridges}; expected positive numbers.")
+    with blas_threads(len(matrix)):
+        return _path(matrix, targets, ridges)
+
+
+def _path(matrix: np.ndarray, targets: np.ndarray, ridges: np.ndarray) -> RidgePath:
     values, vectors = scipy.linalg.eigh(matrix, driver="evd")
     # Below this, eigenvalues are rounding: to the model they are zero.
     values = values.clip(0)

@@ -114,7 +114,7 @@ def load(
         if target is not None:
             raise ValueError(f"target is {target!r}, but the data set {source!r} has its own target. Leave target out.")
         return BUILT_IN[source](n_train, n_test, seed)
-    return _split(_read(source, target), n_train or 128, n_test or 128, seed)
+    return _split(read_file(source, target), n_train or 128, n_test or 128, seed)
 
 
 Scale = Callable[[np.ndarray], tuple[np.ndarray, np.ndarray, np.ndarray]]
@@ -132,9 +132,13 @@ def _scale_together(train: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarr
 
 
 @dataclasses.dataclass(frozen=True)
-class _Raw:
-    # Numbers as they come, before splitting. With `classes`, y (n,) counts them; without, y (n, o) is real. The last
-    # `given_test` rows are test rows by the file's own word.
+class Raw:
+    """Numbers as they come, before splitting.
+
+    With ``classes``, y (n,) counts them; without, y (n, o) is real. The last ``given_test`` rows are test rows by the
+    file's own word. ``shape`` is that of one example of an NPZ file, which is flattened.
+    """
+
     name: str
     x: np.ndarray
     y: np.ndarray
@@ -143,6 +147,7 @@ class _Raw:
     notes: tuple[str, ...] = ()
     given_test: int = 0
     scale: Scale = _scale_each
+    shape: tuple[int, ...] = ()
 
 
 def _sine(n_train: int | None, n_test: int | None, seed: int) -> Dataset:
@@ -164,14 +169,14 @@ def _digits_onehot(n_train: int | None, n_test: int | None, seed: int) -> Datase
     return _split(raw, n_train or 128, n_test or 128, seed)
 
 
-def _pixels(name: str, x: np.ndarray, y: np.ndarray, classes: tuple[str, ...]) -> _Raw:
+def _pixels(name: str, x: np.ndarray, y: np.ndarray, classes: tuple[str, ...]) -> Raw:
     features = tuple(f"pixel {i}" for i in range(64))
-    return _Raw(name, x / 16, y, features, classes, scale=_scale_together)
+    return Raw(name, x / 16, y, features, classes, scale=_scale_together)
 
 
 def _diabetes(n_train: int | None, n_test: int | None, seed: int) -> Dataset:
     bunch = _sklearn("diabetes").load_diabetes()
-    raw = _Raw("diabetes", bunch.data, bunch.target.astype(np.float64)[:, None], tuple(bunch.feature_names))
+    raw = Raw("diabetes", bunch.data, bunch.target.astype(np.float64)[:, None], tuple(bunch.feature_names))
     return _split(raw, n_train or 128, n_test or 128, seed)
 
 
@@ -191,7 +196,8 @@ def _sklearn(name: str) -> Any:
     return datasets
 
 
-def _read(source: str, target: str | None) -> _Raw:
+def read_file(source: str, target: str | None) -> Raw:
+    """Return what a CSV or NPZ file holds, or say why it cannot be used."""
     path = pathlib.Path(source)
     reader = READERS.get(path.suffix.lower())
     try:
@@ -211,7 +217,7 @@ def _enough_rows(n: int, name: str) -> None:
         raise ValueError(f"{name} has {n} rows; expected at least {FEWEST_ROWS} to learn from and to test on.")
 
 
-def _read_csv(path: pathlib.Path, target: str | None) -> _Raw:
+def _read_csv(path: pathlib.Path, target: str | None) -> Raw:
     columns = read_csv(path)
     wanted = find_column(columns, target, path)
     _enough_rows(len(wanted.cells), path.name)
@@ -225,7 +231,7 @@ def _read_csv(path: pathlib.Path, target: str | None) -> _Raw:
         notes = (*notes, f"Target {wanted.name!r} has two values: classification.")
     else:
         y = y[:, None]
-    return _Raw(path.name, x, y, features, classes, notes)
+    return Raw(path.name, x, y, features, classes, notes)
 
 
 def _classes(y: np.ndarray) -> tuple[np.ndarray, tuple[str, ...]]:
@@ -234,11 +240,12 @@ def _classes(y: np.ndarray) -> tuple[np.ndarray, tuple[str, ...]]:
     return codes, tuple(str(value).removesuffix(".0") for value in values.tolist())
 
 
-def _read_npz(path: pathlib.Path, target: str | None) -> _Raw:
+def _read_npz(path: pathlib.Path, target: str | None) -> Raw:
     x, y, given_test = read_npz(path, target)
     notes: tuple[str, ...] = ()
+    shape = x.shape[1:]
     if x.ndim > 2:
-        notes = (f"Inputs of shape {x.shape[1:]} are flattened.",)
+        notes = (f"Inputs of shape {shape} are flattened.",)
     x = x.astype(np.float64).reshape(len(x), -1)
     if y.dtype.kind == "S":
         y = np.char.decode(y, "utf-8", "backslashreplace")
@@ -256,13 +263,14 @@ def _read_npz(path: pathlib.Path, target: str | None) -> _Raw:
         notes = (*notes, f"The target has {len(classes)} distinct labels or whole numbers: classification.")
     else:
         y = y.astype(np.float64).reshape(len(y), -1)
-    return _Raw(path.name, x, y, tuple(f"x{i}" for i in range(x.shape[1])), classes, notes, given_test)
+    features = tuple(f"x{i}" for i in range(x.shape[1]))
+    return Raw(path.name, x, y, features, classes, notes, given_test, shape=shape)
 
 
-READERS: dict[str, Callable[[pathlib.Path, str | None], _Raw]] = {".csv": _read_csv, ".npz": _read_npz}
+READERS: dict[str, Callable[[pathlib.Path, str | None], Raw]] = {".csv": _read_csv, ".npz": _read_npz}
 
 
-def _split(raw: _Raw, n_train: int, n_test: int, seed: int) -> Dataset:
+def _split(raw: Raw, n_train: int, n_test: int, seed: int) -> Dataset:
     train, test, counts = _rows(raw, n_train, n_test, seed)
     x, features, dropped = _standardised(raw, train)
     y, about = _targets(raw, train)
@@ -271,7 +279,7 @@ def _split(raw: _Raw, n_train: int, n_test: int, seed: int) -> Dataset:
     return Dataset(raw.name, x[train], y[train], x[test], y[test], task, features, notes, raw.classes)
 
 
-def _rows(raw: _Raw, n_train: int, n_test: int, seed: int) -> tuple[np.ndarray, np.ndarray, str]:
+def _rows(raw: Raw, n_train: int, n_test: int, seed: int) -> tuple[np.ndarray, np.ndarray, str]:
     n = len(raw.x) - raw.given_test
     _enough_rows(n, raw.name)
     rng = np.random.default_rng(seed)
@@ -286,7 +294,7 @@ def _rows(raw: _Raw, n_train: int, n_test: int, seed: int) -> tuple[np.ndarray, 
     return train, test, f"Of {n} rows, {len(train)} train and {len(test)} test."
 
 
-def _standardised(raw: _Raw, train: np.ndarray) -> tuple[np.ndarray, tuple[str, ...], tuple[str, ...]]:
+def _standardised(raw: Raw, train: np.ndarray) -> tuple[np.ndarray, tuple[str, ...], tuple[str, ...]]:
     # All rows by the mean and divisor of the training rows, names of the features that are left, and notes.
     with np.errstate(all="ignore"):
         mean, std, keep = raw.scale(raw.x[train])
@@ -310,7 +318,7 @@ def _precise(values: np.ndarray, std: np.ndarray) -> np.ndarray:
     return np.isfinite(values).all(0) & np.isfinite(std) & (std > SMALLEST_STD)
 
 
-def _targets(raw: _Raw, train: np.ndarray) -> tuple[np.ndarray, str]:
+def _targets(raw: Raw, train: np.ndarray) -> tuple[np.ndarray, str]:
     if not raw.classes:
         return _standardised_targets(raw, train)
     present = [raw.classes[i] for i in np.unique(raw.y[train])]
@@ -327,7 +335,7 @@ def _targets(raw: _Raw, train: np.ndarray) -> tuple[np.ndarray, str]:
     return (raw.y[:, None] == np.arange(c)).astype(np.float64) - 1 / c, note
 
 
-def _standardised_targets(raw: _Raw, train: np.ndarray) -> tuple[np.ndarray, str]:
+def _standardised_targets(raw: Raw, train: np.ndarray) -> tuple[np.ndarray, str]:
     with np.errstate(all="ignore"):
         mean, std, varies = _scale_each(raw.y[train])
         y = (raw.y - mean) / std

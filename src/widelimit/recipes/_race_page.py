@@ -19,9 +19,9 @@ def race_page(document: dict[str, Any], picture: bytes) -> str:
     alt = f"Learnt functions or losses, gaps and movement against width. {document['verdict']}"
     body = (
         figure(picture, alt)
-        + f"<h2>Against width</h2>\n{_table(*row_table(document))}\n"
-        + f"<h2>How it scales</h2>\n{_table(*trend_table(document))}\n"
-        + f"<h2>The limit</h2>\n{_table(*_limit_table(document))}\n"
+        + f"<h2>Against width</h2>\n{html_table(*row_table(document))}\n"
+        + f"<h2>How it scales</h2>\n{html_table(*trend_table(document))}\n"
+        + f"<h2>The limit</h2>\n{html_table(*_limit_table(document))}\n"
         + notes(_notes(document))
     )
     return page(
@@ -126,7 +126,8 @@ def _notes(document: dict[str, Any]) -> list[str]:
     ]
 
 
-def _table(header: list[str], rows: list[list[str]]) -> str:
+def html_table(header: list[str], rows: list[list[str]]) -> str:
+    """Return a table of text as HTML."""
     head = "".join(f"<th scope='col'>{html.escape(cell)}</th>" for cell in header)
 
     def cell(text: str) -> str:

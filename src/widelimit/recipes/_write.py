@@ -5,7 +5,7 @@ import os
 import pathlib
 import shutil
 import tempfile
-from typing import Any
+from typing import IO, Any
 
 import numpy as np
 
@@ -54,11 +54,29 @@ def write_array(path: pathlib.Path, array: np.ndarray) -> None:
     ValueError
         If the disk does not take it; then nothing is left behind.
     """
+    write_one(path, lambda file: np.save(file, array, allow_pickle=False))
+
+
+def write_one(path: pathlib.Path, fill: Callable[[IO[bytes]], Any]) -> None:
+    """Write a file in one step: a file of that name is complete, old or new.
+
+    Parameters
+    ----------
+    path
+        Where to.
+    fill
+        Writes the content to an open file.
+
+    Raises
+    ------
+    ValueError
+        If the disk does not take it; then nothing is left behind.
+    """
     path.parent.mkdir(exist_ok=True)
     handle, name = tempfile.mkstemp(prefix=f".{path.name}-", dir=path.parent)
     try:
         with os.fdopen(handle, "wb") as file:
-            np.save(file, array, allow_pickle=False)
+            fill(file)
         pathlib.Path(name).chmod(0o644)
         os.replace(name, path)
     except OSError as error:

@@ -1,0 +1,312 @@
+"""A model of a table: architecture and ridge chosen, tested on rows that it has not seen, and kept."""
+
+from __future__ import annotations
+
+import dataclasses
+import pathlib
+import time
+from typing import Any
+
+import numpy as np
+
+from .. import _check, gp
+from .._plain import plain
+from .._typing import Callable
+from ..gp import Finding, KernelRegression
+from ..kernels import AbstractKernel, ScaledInputs, ScaledOutputs
+from ._columns import Columns, array_columns, table_columns
+from ._data import Raw, read_file
+from ._environment import environment
+from ._fit_scores import class_scores, regression_scores
+from ._model import Classes, Model
+from ._table import listed, read_csv
+
+SCHEMA = "widelimit/fit/1"
+LEVEL = 0.95
+MOST_ROWS = 20_000
+CRITERIA: dict[str, Callable[[], gp.AbstractCriterion]] = {
+    "evidence": gp.Evidence,
+    "loo": gp.LeaveOneOutError,
+    "density": gp.LeaveOneOutDensity,
+    "accuracy": gp.LeaveOneOutAccuracy,
+    "cv": gp.CrossValidation,
+}
+"""What may choose among candidates."""
+
+
+@dataclasses.dataclass(frozen=True)
+class FitConfig:
+    """How to fit a table.
+
+    Attributes
+    ----------
+    criterion
+        A name of `CRITERIA`; by default ``evidence`` for regression and ``loo`` for classes.
+    depths
+        Numbers of hidden layers to compare; each with ReLU and erf, two scales of biases, NTK and NNGP.
+    test
+        Share of the rows that is held out for the test.
+    rows
+        Most rows on which candidates are compared.
+    seed
+        Of the split.
+    relevance
+        Whether the best candidate is refined: a scale of its own for each feature, weights, biases and noise, all where
+        the evidence of up to 800 rows is largest. It takes a minute or so, and finds features that say nothing.
+    """
+
+    criterion: str | None = None
+    depths: tuple[int, ...] = (1, 2, 3, 5)
+    test: float = 0.2
+    rows: int = 2000
+    seed: int = 0
+    relevance: bool = False
+
+    def __post_init__(self) -> None:
+        """Check the numbers."""
+        if self.criterion is not None and self.criterion not in CRITERIA:
+            raise ValueError(f"criterion is {self.criterion!r}; expected one of {', '.join(CRITERIA)}.")
+        for depth in self.depths:
+            _check.positive_int(depth, "depths")
+        if not self.depths:
+            raise ValueError("depths is empty; expected at least one number of hidden layers.")
+        if not 0 < self.test <= 0.9:
+            raise ValueError(f"test is {self.test}; expected a share of the rows between 0 and 0.9, such as 0.2.")
+        _check.positive_int(self.rows, "rows")
+        if self.seed < 0:
+            raise ValueError(f"seed is {self.seed}; expected a whole number that is zero or more.")
+
+
+@dataclasses.dataclass(frozen=True)
+class Fit:
+    """A fitted model and the report of it.
+
+    Attributes
+    ----------
+    model
+        Of all rows.
+    choice
+        The candidates, on the training rows.
+    document
+        Every number, as plain objects.
+    """
+
+    model: Model
+    choice: gp.Choice
+    document: dict[str, Any]
+
+
+Progress = Callable[[float, float, str], object]
+
+
+def fit(source: str, target: str | None, config: FitConfig = FitConfig(), progress: Progress | None = None) -> Fit:
+    """Fit a table: choose, test on rows held out, then learn from all rows.
+
+    Inputs are standardised, categories become one 0/1 feature each; a target of text or of two numbers is classes.
+    The candidates are compared on the training rows, and the best is tested on the others. The model that is returned
+    has the same architecture and ridge, and is fitted on all rows; from more rows it can be expected to be no worse.
+
+    Parameters
+    ----------
+    source
+        A ``.csv`` or ``.npz`` file.
+    target
+        The column to predict (or key of an NPZ file, by default ``y``).
+    config
+        What to compare, and how.
+    progress
+        Called as work goes on with (done, total, what is being done).
+
+    Raises
+    ------
+    ValueError
+        If the data cannot be used; the message says where and what to do.
+    """
+    started, tell = time.perf_counter(), progress or (lambda *_: None)
+    raw = read_file(source, target)
+    if len(raw.x) > MOST_ROWS:
+        raise ValueError(
+            f"{raw.name} has {len(raw.x)} rows; a kernel matrix in memory takes at most {MOST_ROWS}. Give fewer rows."
+        )
+    train, test = _split(raw, config)
+    columns = _columns(raw, source, target)
+    first = _scaled(columns, raw, train)
+    x, y = first.standardised(raw.x), _targets(raw)
+    criterion = CRITERIA[config.criterion or ("loo" if raw.classes else "evidence")]()
+    among = gp.candidates(depths=config.depths)
+    steps = len(among) + 3
+    choice = gp.choose(
+        among,
+        x[train],
+        _standard(y[train], bool(raw.classes)),
+        criterion=criterion,
+        rows=config.rows,
+        progress=lambda done, _: tell(done, steps, f"candidate {done} of {len(among)}"),
+    )
+    tell(len(among), steps, "refining the best" if config.relevance else "testing on held-out rows")
+    chosen = _refined(choice, x[train], y[train], raw) if config.relevance else _plainly(choice, first)
+    seen = x[train] * chosen.scales
+    tried = _machine(chosen, raw, seen, y[train])
+    findings = gp.diagnose(chosen.kernel, seen, y[train], ridge=chosen.ridge, border=choice.best.at_border)
+    scores = _scored(tried, raw, x[test] * chosen.scales, y[test])
+    tell(len(among) + 1, steps, "fitting all rows")
+    whole = _scaled(columns, raw, np.arange(len(raw.x)), first.keep)
+    last = dataclasses.replace(whole, std=whole.std / chosen.scales)
+    machine = _machine(chosen, raw, last.standardised(raw.x), y)
+    seconds = time.perf_counter() - started
+    document = _document((raw, config, choice, last), (scores, findings, chosen), (train, test), seconds)
+    tell(steps, steps, "done")
+    return Fit(Model(machine, last, target or "y", document["verdict"]), choice, document)
+
+
+def _split(raw: Raw, config: FitConfig) -> tuple[np.ndarray, np.ndarray]:
+    """Return training and test rows: those of the file, or a random part, of each class alike."""
+    n = len(raw.x)
+    if raw.given_test:
+        return np.arange(n - raw.given_test), np.arange(n - raw.given_test, n)
+    order = np.random.default_rng(config.seed).permutation(n)
+    if raw.classes:
+        order = order[np.argsort(raw.y[order], kind="stable")]
+    count = max(2, round(config.test * n))
+    # Evenly spaced places of the order by class.
+    places = np.unique(((np.arange(count) + 0.5) * n / count).astype(int))
+    test = np.sort(order[places])
+    train = np.setdiff1d(np.arange(n), test)
+    if raw.classes:
+        counts = np.bincount(raw.y[train], minlength=len(raw.classes))
+        if len(raw.classes) < 2 or (counts == 0).any():
+            lonely = raw.classes[int(counts.argmin())]
+            what = "one class only" if len(raw.classes) < 2 else f"no training row of class {lonely!r}"
+            raise ValueError(f"{raw.name} has {what}; expected at least two classes, each with two rows or more.")
+    return train, test
+
+
+def _columns(raw: Raw, source: str, target: str | None) -> Columns:
+    path = pathlib.Path(source)
+    if path.suffix.lower() != ".csv":
+        return array_columns(raw.shape)
+    return table_columns([column for column in read_csv(path) if column.name != target], path)
+
+
+def _scaled(columns: Columns, raw: Raw, rows: np.ndarray, kept: np.ndarray | None = None) -> Columns:
+    part = raw.x[rows]
+    keep = np.ptp(part, axis=0) > 0 if kept is None else kept
+    if not keep.any():
+        raise ValueError(f"{raw.name} has no feature that varies over the training rows; expected at least one.")
+    with np.errstate(all="ignore"):
+        mean, std = part[:, keep].mean(0), part[:, keep].std(0)
+        good = np.isfinite((raw.x[:, keep] - mean) / std).all(0) & np.isfinite(std) & (std > 1e-150)
+    if not good.all():
+        name = dataclasses.replace(columns, keep=keep).features[int(np.argmin(good))]
+        raise ValueError(
+            f"{raw.name}, feature {name!r}: values too large or too small to be standardised in float64; expected "
+            "magnitudes between 1e-150 and 1e150. Give it in another unit."
+        )
+    return dataclasses.replace(columns, keep=keep, mean=mean, std=std)
+
+
+def _targets(raw: Raw) -> np.ndarray:
+    """Return targets (n, o): numbers, or one indicator for each class."""
+    if raw.classes:
+        return (raw.y[:, None] == np.arange(len(raw.classes))).astype(np.float64)
+    y = raw.y
+    with np.errstate(all="ignore"):
+        spread = y.std(0)
+    if not (np.ptp(y, axis=0) > 0).all():
+        raise ValueError(f"{raw.name}: the target is constant; expected one that varies.")
+    if not np.isfinite(spread).all() or not (spread > 1e-150).all():
+        raise ValueError(f"{raw.name}: the target is too large or too small for float64. Use another unit.")
+    return y
+
+
+def _standard(y: np.ndarray, classes: bool) -> np.ndarray:
+    centred = y - y.mean(0)
+    spread = centred.std(0)
+    return centred if classes else centred / np.where(spread > 0, spread, 1)
+
+
+@dataclasses.dataclass(frozen=True)
+class _Chosen:
+    # A kernel of inputs whose standardised features are multiplied by scales (d,).
+    name: str
+    kernel: AbstractKernel
+    ridge: float
+    scales: np.ndarray
+
+
+def _plainly(choice: gp.Choice, columns: Columns) -> _Chosen:
+    best = choice.best
+    return _Chosen(best.name, best.kernel, best.ridge, np.ones(len(columns.mean)))
+
+
+def _refined(choice: gp.Choice, x: np.ndarray, y: np.ndarray, raw: Raw) -> _Chosen:
+    best, rows = choice.best, gp.drawn_rows(len(x), gp.Relevance().rows)
+    start = ScaledOutputs(ScaledInputs(best.kernel, np.ones(x.shape[1])), best.scale)
+    targets = _standard(y, bool(raw.classes))[rows]
+    found = gp.maximize(start, x[rows], targets, noise=best.noise, steps=gp.Relevance().steps)
+    assert isinstance(found.kernel, ScaledOutputs)
+    inner = found.kernel.kernel
+    assert isinstance(inner, ScaledInputs)
+    ridge = found.noise / float(found.kernel.variance)
+    return _Chosen(f"{best.name}, refined", inner.kernel, ridge, np.asarray(inner.scales, np.float64))
+
+
+def _machine(best: _Chosen, raw: Raw, x: np.ndarray, y: np.ndarray) -> KernelRegression | Classes:
+    if not raw.classes:
+        return gp.kernel_regression(best.kernel, x, y, ridge=best.ridge)
+    codes, weights = y.argmax(1), np.ones(len(x))
+    trained = gp.OneVsAll(best.ridge).fit(np.asarray(best.kernel(x)), codes, len(raw.classes), weights)
+    calibrated = gp.Temperature().fit(trained.held_out, codes, weights)
+    return Classes(raw.classes, best.kernel, x, trained, calibrated)
+
+
+def _scored(machine: KernelRegression | Classes, raw: Raw, x: np.ndarray, y: np.ndarray) -> dict[str, Any]:
+    if isinstance(machine, Classes):
+        return class_scores(machine.probabilities(x), y.argmax(1), raw.classes)
+    mean, std = machine.marginals(x)
+    low, high = gp.jackknife_plus(machine, x, level=LEVEL)
+    return regression_scores(y, (mean, std, low, high), machine.y.mean(0), LEVEL)
+
+
+def _document(
+    what: tuple[Raw, FitConfig, gp.Choice, Columns],
+    outcome: tuple[dict[str, Any], tuple[Finding, ...], _Chosen],
+    rows: tuple[np.ndarray, np.ndarray],
+    seconds: float,
+) -> dict[str, Any]:
+    raw, config, choice, columns = what
+    scores, findings, chosen = outcome
+    best = choice.best
+    train, test = rows
+    kind = "classification" if raw.classes else "regression"
+    table = [
+        {f.name: getattr(row, f.name) for f in dataclasses.fields(row) if f.name != "kernel"} for row in choice.table
+    ]
+    dropped = [name for name in raw.features if name not in columns.features]
+    notes = [*raw.notes, f"Of {len(raw.x)} rows, {len(train)} train and {len(test)} test; the model learns from all."]
+    if dropped:
+        notes.append(f"Left out, since constant: {listed(dropped)}.")
+    border = f"at the {best.at_border} ridge that was tried, " if best.at_border else ""
+    return plain(
+        {
+            "schema": SCHEMA,
+            "data": {
+                "name": raw.name,
+                "task": kind,
+                "features": list(columns.features),
+                "classes": list(raw.classes),
+                "train_examples": len(train),
+                "test_examples": len(test),
+                "notes": notes,
+            },
+            "config": config,
+            "criterion": config.criterion or ("loo" if raw.classes else "evidence"),
+            "candidates": table,
+            "compared_rows": len(choice.rows),
+            "test": scores,
+            "findings": [dataclasses.asdict(finding) for finding in findings],
+            "relevance": dict(zip(columns.features, chosen.scales.tolist(), strict=True)) if config.relevance else {},
+            "verdict": f"{chosen.name}, {border}{scores['sentence']}",
+            "environment": environment(seconds),
+        }
+    )
