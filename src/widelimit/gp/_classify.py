@@ -231,7 +231,7 @@ def temperature(left_out: np.ndarray, labels: np.ndarray) -> float:
         chosen = np.take_along_axis(scaled, np.asarray(labels)[:, None], 1)[:, 0]
         return float(np.mean(scipy.special.logsumexp(scaled, axis=1) - chosen))
 
-    found = scipy.optimize.minimize_scalar(loss, bounds=(np.log(1e-2), np.log(1e3)), method="bounded")
+    found: Any = scipy.optimize.minimize_scalar(loss, bounds=(np.log(1e-2), np.log(1e3)), method="bounded")
     return float(np.exp(found.x))
 
 

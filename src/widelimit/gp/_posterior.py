@@ -2,22 +2,28 @@
 
 from __future__ import annotations
 
+import functools
 from typing import Any
 
 import equinox as eqx
+import jax
 import jax.numpy as jnp
 import numpy as np
 
 from .. import _check
 from .._precision import evaluate, result_dtype
-from .._typing import Array, PyTree, Tracer
+from .._typing import Array, Callable, PyTree, Tracer
 from ..gram import Dense
 from ..kernels import AbstractKernel
-from ..solve import AbstractSolver, Cholesky, Result, Solution
+from ..solve import AbstractSolver, Cholesky, NoJitter, Result, Solution
 from ._gaussian import Gaussian
 
 CHUNK = 4096
 """Inputs whose mean and standard deviation are found at once."""
+
+
+EXACT = Cholesky(NoJitter(), overwrite=True)
+"""Factorises what it is given, or says that it cannot."""
 
 
 class Posterior(eqx.Module):
@@ -57,7 +63,7 @@ class Posterior(eqx.Module):
             Mean (m, o), or (m,) if the targets were a vector, and covariance (m, m), without observation noise.
         """
         x = self.x_train if x is None else self._read(x)
-        return evaluate(_at, self, x, compute=jnp.float64, result=result_dtype(self.y_train))
+        return _in_float64(_at, self, x, result=result_dtype(self.y_train))
 
     def marginals(self, x: PyTree, *, chunk: int = CHUNK) -> tuple[Any, Any]:
         r"""Return mean and standard deviation at each input alone, without the covariance between inputs.
@@ -77,9 +83,7 @@ class Posterior(eqx.Module):
         x = self._read(x)
         _check.positive_int(chunk, "chunk")
         dtype, n = result_dtype(self.y_train), x.shape[0]
-        parts = [
-            evaluate(_marginals, self, x[i : i + chunk], compute=jnp.float64, result=dtype) for i in range(0, n, chunk)
-        ]
+        parts = [_in_float64(_marginals, self, x[i : i + chunk], result=dtype) for i in range(0, n, chunk)]
         if len(parts) == 1:
             return parts[0]
         mean, std = (np.concatenate(part) for part in zip(*parts, strict=True))
@@ -92,7 +96,7 @@ class Posterior(eqx.Module):
 
 
 def posterior(
-    kernel: AbstractKernel, x: PyTree, y: Any, *, noise: Any = 0.0, solver: AbstractSolver = Cholesky()
+    kernel: AbstractKernel, x: PyTree, y: Any, *, noise: Any = 0.0, solver: AbstractSolver = EXACT
 ) -> Posterior:
     r"""Return the posterior of a Gaussian process.
 
@@ -108,7 +112,8 @@ def posterior(
     noise
         Variance :math:`N \ge 0` of the noise: one number, or (n,) for noise of each observation's own.
     solver
-        How :math:`K + N` is inverted.
+        How :math:`K + N` is inverted; by default exactly, and a singular matrix is refused. `Cholesky()` adds what
+        jitter it needs, and says so in ``solution.stats``.
 
     Returns
     -------
@@ -129,7 +134,7 @@ def posterior(
     x = _check.inputs(x, "x")
     targets = _check.targets(y, x.shape[0], "y")
     noise = check_noise(noise, x.shape[0])
-    solution = evaluate(_solve, kernel, solver, x, targets, noise, compute=jnp.float64, result=None)
+    solution = _in_float64(_solve, kernel, solver, x, targets, noise, result=None)
     succeeded(solution)
     return Posterior(kernel, solver, x, targets, noise, solution, vector=jnp.ndim(y) == 1)
 
@@ -154,26 +159,52 @@ def succeeded(solution: Solution) -> None:
     raise ValueError(Result[solution.result])
 
 
-def _solve(kernel: AbstractKernel, solver: AbstractSolver, x: PyTree, y: Array, noise: Any) -> Solution:
-    return solver.compute(solver.init(Dense(kernel.block(x)), noise), y)
+def _traced(*trees: Any) -> bool:
+    return any(isinstance(leaf, Tracer) for leaf in jax.tree.leaves(trees))
 
 
-def _explained(posterior: Posterior, cross: Array) -> Array:
+def _in_float64(fn: Callable, *args: Any, result: np.dtype | None) -> Any:
+    """Return ``fn(block, *args)``: on tracers in JAX, else on NumPy arrays, of which none is copied."""
+    if _traced(args):
+        return evaluate(functools.partial(fn, AbstractKernel.block), *args, compute=jnp.float64, result=result)
+    with jax.enable_x64():
+        found = fn(_in_numpy, *args)
+    return found if result is None else jax.tree.map(lambda leaf: np.asarray(leaf, result), found)
+
+
+def _in_numpy(kernel: AbstractKernel, x1: Any, x2: Any = None) -> np.ndarray:
+    return np.asarray(kernel(_double(x1), None if x2 is None else _double(x2)))
+
+
+def _double(x: Any) -> np.ndarray:
+    return np.asarray(x, np.float64)
+
+
+def _solve(block: Callable, kernel: AbstractKernel, solver: AbstractSolver, x: Any, y: Any, noise: Any) -> Solution:
+    targets = y if isinstance(y, Tracer) else _double(y)
+    return solver.compute(solver.init(Dense(block(kernel, x)), noise), targets)
+
+
+def _explained(posterior: Posterior, cross: Any) -> Any:
     return posterior.solver.compute(posterior.solution.state, cross.T).value
 
 
-def _mean(posterior: Posterior, cross: Array) -> Array:
+def _mean(posterior: Posterior, cross: Any) -> Any:
     mean = cross @ posterior.solution.value
     return mean[:, 0] if posterior.vector else mean
 
 
-def _at(posterior: Posterior, x: PyTree) -> Gaussian:
-    cross = posterior.kernel.block(x, posterior.x_train)
-    covariance = posterior.kernel.block(x) - cross @ _explained(posterior, cross)
+def _at(block: Callable, posterior: Posterior, x: Any) -> Gaussian:
+    cross = block(posterior.kernel, x, posterior.x_train)
+    covariance = block(posterior.kernel, x) - cross @ _explained(posterior, cross)
     return Gaussian(_mean(posterior, cross), (covariance + covariance.T) / 2)
 
 
-def _marginals(posterior: Posterior, x: PyTree) -> tuple[Array, Array]:
-    cross = posterior.kernel.block(x, posterior.x_train)
-    variance = posterior.kernel.diagonal(x) - jnp.sum(cross.T * _explained(posterior, cross), 0)
-    return _mean(posterior, cross), jnp.sqrt(variance.clip(0))
+def _marginals(block: Callable, posterior: Posterior, x: Any) -> tuple[Any, Any]:
+    cross = block(posterior.kernel, x, posterior.x_train)
+    variance = _diagonal(posterior.kernel, x) - (cross.T * _explained(posterior, cross)).sum(0)
+    return _mean(posterior, cross), variance.clip(0) ** 0.5
+
+
+def _diagonal(kernel: AbstractKernel, x: Any) -> Any:
+    return evaluate(type(kernel).diagonal, kernel, x, compute=jnp.float64, result=None)

@@ -101,7 +101,7 @@ def _spectrum(k: Array, diag_reg: Scalar, absolute: bool) -> Spectrum:
     return Spectral().init(Dense(matrix), ridge)
 
 
-def _factor(k: Array, diag_reg: Scalar, absolute: bool) -> tuple[Array, Array]:
+def _factor(k: Array, diag_reg: Scalar, absolute: bool) -> tuple[Any, Array]:
     matrix, ridge = _regularised(k, diag_reg, absolute)
     factor = Cholesky(NoJitter()).init(Dense(matrix), ridge)
     solution = Cholesky().compute(factor, jnp.zeros(len(matrix), matrix.dtype))
