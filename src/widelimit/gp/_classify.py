@@ -23,7 +23,7 @@ weighed on some of the rows, and the few that count are fitted to all of them by
 """
 
 from collections.abc import Iterable, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import scipy.linalg
