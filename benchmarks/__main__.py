@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from . import _machine, _peer, _table, empirical, kernels, krylov, lab, regression, scaling
+from . import _machine, _peer, _table, _uci_data, empirical, kernels, krylov, lab, regression, scale, scaling, uci
 
 app = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False, help=__doc__)
 Out = Annotated[pathlib.Path | None, typer.Option(help="Append the records to this file, one JSON object a line.")]
@@ -152,6 +152,30 @@ def regression_command(
         regression.report(totals)
 
 
+@app.command(name="scale")
+def scale_command(
+    case: Annotated[list[str] | None, typer.Option(help="Only these: exact, kegg, million.")] = None,
+    variant: Annotated[list[str] | None, typer.Option(help="Only these: nystrom, random, sklearn.")] = None,
+    n: Annotated[int | None, typer.Option(min=100, help="Rows, in place of those of the case.")] = None,
+    features: Annotated[int, typer.Option(min=2, help="Features of every variant.")] = 500,
+    data: Annotated[pathlib.Path, typer.Option(help="keggundirected.npz of the UCI sets.")] = scale.DATA,
+    cores: Cores = None,
+    out: Out = None,
+    json: Json = False,
+) -> None:
+    """Time kernel regression for large n, exact and on features, beside scikit-learn."""
+    _confine(cores)
+    try:
+        for name in case or scale.VARIANTS:
+            records = scale.run(name, n, features, data, variant)
+            _emit(records, out, json)
+            if not json:
+                scale.report(records)
+    except ValueError as error:
+        typer.echo(f"benchmarks: {error}", err=True)
+        raise typer.Exit(2) from None
+
+
 @app.command(name="lab")
 def lab_command(cores: Cores = None, out: Out = None, json: Json = False) -> None:
     """Time what a reader of the lab waits for."""
@@ -160,6 +184,34 @@ def lab_command(cores: Cores = None, out: Out = None, json: Json = False) -> Non
     _emit(records, out, json)
     if not json:
         lab.report(records)
+
+
+@app.command(name="uci")
+def uci_command(
+    data: Annotated[pathlib.Path, typer.Option(help="Folder of the sets.")] = _uci_data.DEFAULT,
+    sets: Annotated[str | None, typer.Option(help="Only these sets, such as iris,wine.")] = None,
+    methods: Annotated[str | None, typer.Option(help="Only these methods, such as ntk-svm,forest.")] = None,
+    out: Annotated[pathlib.Path, typer.Option(help="Folder that keeps results: a run goes on where it was.")] = uci.OUT,
+    jobs: Annotated[int, typer.Option(min=1, help="Processes, of one thread each.")] = 2,
+    cores: Cores = None,
+    json: Json = False,
+) -> None:
+    """Compare classifiers on 90 UCI sets."""
+    _confine(cores)
+    try:
+        todo = uci.plan(data, out, sets, methods)
+    except ValueError as error:
+        typer.echo(f"benchmarks: {error}", err=True)
+        raise typer.Exit(2) from None
+    compared = []
+    for record in uci.run(todo, jobs):
+        if json:
+            _emit([record], None, json)
+        elif record["kind"] == "set":
+            print(uci.line(record), flush=True)
+        compared += [record] * (record["kind"] == "variant")
+    if not json:
+        uci.report(compared)
 
 
 def _confine(cores: str | None) -> None:

@@ -15,3 +15,7 @@ class Result(eqx.Enumeration):
         "The iteration did not reach its tolerance. Allow more iterations, loosen the tolerance, add ridge, or use a "
         "direct method."
     )
+    not_finite = (
+        "The matrix or a right-hand side holds NaN or infinity, or products overflow. Remove or impute such rows, and "
+        "bring inputs to a common scale."
+    )

@@ -11,6 +11,9 @@ from jaxtyping import PyTree as PyTree
 ArrayLike = Array | np.ndarray | float | int
 """What a public function accepts where it documents an array."""
 
+AnyArray = Any
+"""An array of NumPy or of JAX, whichever came in."""
+
 Scalar = Array | float
 """A hyperparameter: a Python float, or a zero-dimensional array (a tracer under ``jax.grad``)."""
 

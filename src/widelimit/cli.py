@@ -21,14 +21,15 @@ app = typer.Typer(
 
 @contextlib.contextmanager
 def _sentences() -> Iterator[None]:
-    # Bad input ends with one sentence and exit code 2, an interrupt with 130; nothing is half-written.
+    # Bad input ends with one sentence and exit code 2, an interrupt with 130; nothing is half-written,
+    # and what is kept says so.
     try:
         yield
     except ValueError as error:
         typer.echo(f"widelimit: {error}", err=True)
         raise typer.Exit(2) from None
-    except KeyboardInterrupt:
-        typer.echo("widelimit: interrupted; nothing was written.", err=True)
+    except KeyboardInterrupt as interrupt:
+        typer.echo(f"widelimit: {interrupt or 'interrupted; nothing was written.'}", err=True)
         raise typer.Exit(130) from None
 
 
@@ -208,8 +209,25 @@ def gram(
     double: Annotated[bool, typer.Option("--double", help="float64 in place of float32.")] = False,
     plan: Annotated[bool, typer.Option("--plan", help="Say what it would take, and stop.")] = False,
     out: Annotated[pathlib.Path, typer.Option(help="Where the matrix goes, as NPY.")] = pathlib.Path("gram.npy"),
+    store: Annotated[
+        pathlib.Path | None,
+        typer.Option(help="A folder in place of --out, for matrices beyond memory; the same call goes on."),
+    ] = None,
+    tile: Annotated[int | None, typer.Option(help="With --store: rows of a tile; default: a minute of work.")] = None,
+    scheduler: Annotated[
+        str | None, typer.Option(help="With --store: a Dask cluster, tcp://host:8786; default: threads.")
+    ] = None,
+    verify: Annotated[bool, typer.Option("--verify", help="With --store: check what is there instead.")] = False,
 ) -> None:
     """Write the kernel matrix of an infinite network on data."""
+    if store is not None or verify or tile is not None or scheduler is not None:
+        with _sentences():
+            if store is None:
+                raise ValueError("--verify, --tile and --scheduler go with --store; give a folder: --store gram.zarr")
+            if other is not None:
+                raise ValueError("--store keeps the symmetric matrix of one file; leave --other out, or give --out.")
+            _store(inputs, key, double, (net, store, kernel, tile, scheduler), (plan, verify))
+        return
     with _sentences():
         from . import recipes
 
@@ -224,6 +242,24 @@ def gram(
         matrix = recipes.gram(built, x1, x2, kernel=kernel)
         recipes.write_array(out, matrix)
     typer.echo(f"Written: {out}, {matrix.shape[0]} x {matrix.shape[1]} in {matrix.dtype}")
+
+
+def _store(
+    inputs: pathlib.Path, key: str | None, double: bool, how: tuple[Any, ...], instead: tuple[bool, bool]
+) -> None:
+    from . import recipes
+
+    net, *rest = how
+    config = recipes.StoreConfig(recipes.network(net), *rest)
+    x = recipes.read_inputs(inputs, key).astype("float64" if double else "float32")
+    plan, verify = instead
+    if not verify:
+        typer.echo(str(recipes.store_plan(config, x)), err=True)
+    if plan:
+        return
+    with _Bar(quiet=False) as bar:
+        done = (recipes.verify_gram if verify else recipes.store_gram)(config, x, bar.update)
+    typer.echo(done if verify else f"Written: {done}")
 
 
 @app.command()

@@ -31,10 +31,10 @@ def posteriors(
 ) -> Posteriors:
     r"""Return what a wide network believes, by Bayes' rule and by training, at the same inputs.
 
-    The Bayesian posterior has NNGP :math:`K` and noise :math:`\sigma^2`; the ensemble is trained to the end at all
-    layers with the ridge :math:`\sigma^2` towards each network's own start, on targets to each of which it adds noise of
-    variance :math:`\sigma^2` (`infinite_ensemble`). The second is no posterior of any prior: its mean comes from the NTK
-    and its spread from both kernels (Lee et al. 2019, arXiv 1902.06720, section 2.3.1).
+    The Bayesian posterior has NNGP :math:`K` and noise :math:`\sigma^2`. The ensemble is trained to the end at all
+    layers, with the ridge :math:`\sigma^2` towards each network's own start, on targets to each of which it adds noise
+    of variance :math:`\sigma^2` (`infinite_ensemble`). The second is no posterior of any prior: its mean comes from the
+    NTK and its spread from both kernels (Lee et al. 2019, arXiv 1902.06720, section 2.3.1).
 
     Parameters
     ----------

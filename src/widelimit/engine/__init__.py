@@ -12,3 +12,6 @@ from ._moments import start as start
 from ._native import Native as Native
 from ._planes import Planes as Planes
 from ._reference import Reference as Reference
+from ._sharded import Sharded as Sharded
+from ._threads import on_one_thread as on_one_thread
+from ._threads import thread_count as thread_count

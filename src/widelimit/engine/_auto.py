@@ -10,6 +10,7 @@ import numpy as np
 
 from .. import _check
 from .._typing import PyTree, Tracer
+from .._units import memory_in_words, time_in_words
 from ..arch import AbstractLayer, Sample, as_samples, example_shape, is_sample
 from ..arch._describe import NOTES
 from ._base import AbstractEngine, Block, Wanted
@@ -54,7 +55,7 @@ class Selection:
         name = type(self.engine).__name__
         if self.seconds is None or self.bytes is None:
             return f"{name}: {self.reason}."
-        return f"{name}: {self.reason}. About {_time(self.seconds)} and {_memory(self.bytes)}."
+        return f"{name}: {self.reason}. About {time_in_words(self.seconds)} and {memory_in_words(self.bytes)}."
 
 
 class Auto(AbstractEngine):
@@ -98,7 +99,7 @@ class Auto(AbstractEngine):
         if price is None:
             return Selection(engine, reason, None, None)
         if isinstance(engine, Reference) and price.bytes > self.memory:
-            reason = f"{reason}; tile by tile, {_memory(self.memory)} at a time"
+            reason = f"{reason}; tile by tile, {memory_in_words(self.memory)} at a time"
             price = Cost(price.seconds, self.memory)
         return Selection(engine, reason, price.seconds, price.bytes)
 
@@ -144,7 +145,7 @@ class Auto(AbstractEngine):
             pairs = len(values[0]) * len(values[1]) * max(pairs_of_positions(lowered(net, shape)), default=1)
             kept = MOMENTS * pairs * np.result_type(*(a.dtype for a in values)).itemsize
             if kept > self.memory and _has_planes(net, shape):
-                return Planes(), f"{refusal}; {POOLED}, which would take {_memory(kept)}"
+                return Planes(), f"{refusal}; {POOLED}, which would take {memory_in_words(kept)}"
         except NoNativeForm:
             pass
         return Reference(), refusal
@@ -181,7 +182,7 @@ def note(net: AbstractLayer, shape: Any) -> str:
     else:
         engine, reason, price = Native(), "every layer has a native form", native_cost(program, NOTED, thread_count())
     size = f"for {NOTED.rows} x {NOTED.columns} entries in float32"
-    return f"engine: {type(engine).__name__}, as {reason}; {size} about {_time(price.seconds)}"
+    return f"engine: {type(engine).__name__}, as {reason}; {size} about {time_in_words(price.seconds)}"
 
 
 def _has_planes(net: AbstractLayer, shape: Any) -> bool:
@@ -193,21 +194,3 @@ def _has_planes(net: AbstractLayer, shape: Any) -> bool:
 
 
 NOTES.append(note)
-
-
-def _time(seconds: float) -> str:
-    if seconds < 1e-3:
-        return "1 ms" if seconds > 5e-4 else "less than 1 ms"
-    if seconds < 1:
-        return f"{max(1, round(1000 * seconds))} ms"
-    return (
-        f"{seconds:.2g} s"
-        if seconds < 100
-        else f"{round(seconds / 60)} min"
-        if seconds < 7200
-        else f"{round(seconds / 3600)} h"
-    )
-
-
-def _memory(count: float) -> str:
-    return f"{max(1, round(count / 2**20))} MB" if count < 2**30 else f"{count / 2**30:.2g} GB"

@@ -4,6 +4,8 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
+from ._threads import is_alone
+
 SECONDS = 3.0
 """Estimated time from which on a bar is shown."""
 
@@ -11,7 +13,7 @@ SECONDS = 3.0
 @contextmanager
 def progress(what: str, total: float, seconds: float) -> Iterator[Callable[[float], None]]:
     """Give a function that is told how much of ``total`` has been done since it was called last."""
-    if seconds < SECONDS or not sys.stderr.isatty():
+    if seconds < SECONDS or is_alone() or not sys.stderr.isatty():
         yield lambda done: None  # noqa: ARG005
         return
     from rich.console import Console

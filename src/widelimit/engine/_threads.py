@@ -1,13 +1,20 @@
 """How many threads compiled loops run on, and running them so that Ctrl-C ends all of them."""
 
 import concurrent.futures
+import contextvars
 import itertools
 import os
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import Any
 
 _COUNT = itertools.count()
+
+_LIMIT: contextvars.ContextVar[int | None] = contextvars.ContextVar("limit", default=None)
+
+_BLAS = threading.Lock()
+_held: list[Any] = []
 
 
 class Workers:
@@ -37,11 +44,15 @@ class Workers:
 def thread_count() -> int:
     """Return NUMBA_NUM_THREADS or OMP_NUM_THREADS where they are set, else the number of cores of this process.
 
+    Inside `on_one_thread` it is one.
+
     Raises
     ------
     ValueError
         If the variable that is set is not a positive integer.
     """
+    if (limit := _LIMIT.get()) is not None:
+        return limit
     for name in ("NUMBA_NUM_THREADS", "OMP_NUM_THREADS"):
         value = os.environ.get(name, "")
         if not value:
@@ -76,3 +87,43 @@ def workers(threads: int) -> Iterator[Workers]:
         for thread in threading.enumerate():
             if thread.name.startswith(name):
                 thread.join()
+
+
+@contextmanager
+def on_one_thread() -> Iterator[None]:
+    """Let compiled loops and NumPy's BLAS keep to the calling thread, for callers that run several at once.
+
+    The numbers of a kernel then do not depend on the number of cores: a product may be rounded otherwise in panels of
+    another height.
+    """
+    token = _LIMIT.set(1)
+    try:
+        with blas_on_one_thread():
+            yield
+    finally:
+        _LIMIT.reset(token)
+
+
+def is_alone() -> bool:
+    """Whether the caller runs inside `on_one_thread`, beside others."""
+    return _LIMIT.get() is not None
+
+
+@contextmanager
+def blas_on_one_thread() -> Iterator[None]:
+    """Hold NumPy's BLAS to one thread per product; of callers at once the last one gives it back."""
+    from threadpoolctl import threadpool_limits
+
+    limits = None
+    with _BLAS:
+        if not _held:
+            limits = threadpool_limits(1, "blas")
+        _held.append(limits)
+    try:
+        yield
+    finally:
+        with _BLAS:
+            first = _held[0]
+            _held.pop()
+            if not _held:
+                first.restore_original_limits()

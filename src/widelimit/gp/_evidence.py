@@ -103,16 +103,20 @@ def gradients(score: Any, kernel: AbstractKernel, x: PyTree, y: Any, *, noise: S
         The score; an object like ``kernel`` that holds derivatives where that has hyperparameters, None elsewhere; and
         the derivative in the noise.
     """
-
-    def of(variables: tuple) -> Array:
-        return score(eqx.combine(variables[0], fixed), x, y, noise=variables[1])
-
     free, fixed = eqx.partition(kernel, is_hyperparameter)
     free = jax.tree.map(np.float64, free)
     with jax.enable_x64():
         x, y = (np.asarray(a, np.float64) for a in (x, y))
-        value, (slopes, slope) = jax.value_and_grad(of)((free, jnp.asarray(noise, float)))
+        value, (slopes, slope) = _value_and_slopes(score, (free, jnp.asarray(noise, float)), fixed, x, y)
         return np.asarray(value), jax.tree.map(np.asarray, slopes), np.asarray(slope)
+
+
+@eqx.filter_jit
+def _value_and_slopes(score: Any, variables: tuple, fixed: AbstractKernel, x: Array, y: Array) -> tuple:
+    def of(variables: tuple) -> Array:
+        return score(eqx.combine(variables[0], fixed), x, y, noise=variables[1])
+
+    return jax.value_and_grad(of)(variables)
 
 
 def is_hyperparameter(leaf: Any) -> bool:

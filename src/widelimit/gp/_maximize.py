@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
+import math
 from collections.abc import Sequence
 from typing import Any
 
-import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
+import scipy.linalg
 import scipy.optimize
 
 from .. import _check
 from .._blas import blas_threads
 from .._typing import Array, Callable, PyTree
-from ..kernels import AbstractKernel
-from ._evidence import is_hyperparameter, log_marginal_likelihood
+from ..kernels import AbstractKernel, pullback
+from ._evidence import gradients, is_hyperparameter, log_marginal_likelihood
 from ._posterior import check_noise
 
 POSITIVE = ("weight_std", "bias_std", "scales", "variance")
@@ -89,75 +91,119 @@ def maximize(
     if jnp.ndim(noise) or not noise > 0:
         raise ValueError(f"noise is {noise}; expected one positive number at which the search starts.")
     check_noise(noise, len(x))
-    moving, fixed, logarithmic = _moving(kernel, free)
-    leaves, structure = jax.tree.flatten(moving)
-    with jax.enable_x64():
-        first = [np.asarray(leaf, np.float64) for leaf in [*leaves, noise]]
-        logs = [*logarithmic, True]
-        start = np.concatenate([(np.log(leaf) if log else leaf).ravel() for leaf, log in zip(first, logs, strict=True)])
-        unravel = _Unravel(structure, tuple(leaf.shape for leaf in first), tuple(logs))
-        value = float(score(kernel, x, y, noise=noise))
+    places = _places(kernel, free)
+    start = places.point(kernel, noise)
+    value = float(score(kernel, x, y, noise=noise))
+    slopes = functools.partial(_by_jax, score)
+    if score in SLOPES and all(places.logarithmic):
+        slopes = SLOPES[score]
 
-        def negative(point: np.ndarray) -> tuple[float, np.ndarray]:
-            found, slope = _value_and_slope(score, unravel, jnp.asarray(point), fixed, x, y)
-            if not np.isfinite(found) or not np.isfinite(slope).all():
-                return np.inf, np.zeros_like(point)
-            return -float(found), -np.asarray(slope)
+    def negative(point: np.ndarray) -> tuple[float, np.ndarray]:
+        try:
+            found, in_leaves, in_noise = slopes(*places.at(kernel, point), x, y)
+        except (ValueError, np.linalg.LinAlgError):
+            # Too little noise, or an overflow: no place to go.
+            return np.inf, np.zeros_like(point)
+        return -found, -places.chained(in_leaves, in_noise, point)
 
-        reach = np.concatenate(
-            [np.full(leaf.size, REACH if log else np.inf) for leaf, log in zip(first, logs, strict=True)]
+    reach = np.where(places.logarithmic_entries, REACH, np.inf)
+    with blas_threads(len(x)):
+        found = scipy.optimize.minimize(
+            negative,
+            start,
+            jac=True,
+            method="L-BFGS-B",
+            bounds=list(zip(start - reach, start + reach, strict=True)),
+            options={"maxiter": steps},
         )
-        bounds = list(zip(start - reach, start + reach, strict=True))
-        with blas_threads(len(x)):
-            found = scipy.optimize.minimize(
-                negative, start, jac=True, method="L-BFGS-B", bounds=bounds, options={"maxiter": steps}
-            )
-        if not -found.fun >= value:
-            return Maximum(kernel, float(noise), value, value, found.nit, found.success)
-        best, best_noise = unravel(np.asarray(found.x), np)
-    best = jax.tree.map(lambda leaf: float(leaf) if leaf.ndim == 0 else leaf, best)
-    return Maximum(
-        eqx.combine(best, fixed), float(best_noise), -float(found.fun), value, found.nit, bool(found.success)
-    )
+    if not -found.fun >= value:
+        return Maximum(kernel, float(noise), value, value, found.nit, bool(found.success))
+    best, best_noise = places.at(kernel, found.x)
+    return Maximum(best, best_noise, -float(found.fun), value, found.nit, bool(found.success))
 
 
-class _Unravel(eqx.Module):
-    # From a point of the search to the moving part of the kernel, and the noise.
-    structure: Any = eqx.field(static=True)
-    shapes: tuple = eqx.field(static=True)
-    logarithmic: tuple = eqx.field(static=True)
+@dataclasses.dataclass(frozen=True)
+class _Places:
+    # The leaves of a kernel that move, and the noise behind them, as one point of the search.
+    paths: tuple[str, ...]
+    indices: tuple[int, ...]
+    shapes: tuple[tuple[int, ...], ...]
+    logarithmic: tuple[bool, ...]
 
-    def __call__(self, point: Any, module: Any = jnp) -> tuple[Any, Any]:
-        leaves, at = [], 0
-        for shape, log in zip(self.shapes, self.logarithmic, strict=True):
-            size = int(np.prod(shape))
-            leaf = module.reshape(point[at : at + size], shape)
-            leaves.append(module.exp(leaf) if log else leaf)
-            at += size
-        return jax.tree.unflatten(self.structure, leaves[:-1]), leaves[-1]
+    @property
+    def logarithmic_entries(self) -> np.ndarray:
+        sizes = [math.prod(shape) for shape in self.shapes]
+        return np.concatenate([np.repeat(self.logarithmic, sizes), [True]])
+
+    def point(self, kernel: AbstractKernel, noise: float) -> np.ndarray:
+        leaves = jax.tree.leaves(kernel)
+        values = np.concatenate([*(np.ravel(np.asarray(leaves[i], float)) for i in self.indices), [noise]])
+        logarithmic = self.logarithmic_entries
+        return np.where(logarithmic, np.log(np.where(logarithmic, values, 1)), values)
+
+    def values(self, point: np.ndarray) -> np.ndarray:
+        logarithmic = self.logarithmic_entries
+        return np.where(logarithmic, np.exp(np.where(logarithmic, point, 0)), point)
+
+    def at(self, kernel: AbstractKernel, point: np.ndarray) -> tuple[AbstractKernel, float]:
+        leaves, structure = jax.tree.flatten(kernel)
+        values = self.values(point)
+        start = 0
+        for i, shape in zip(self.indices, self.shapes, strict=True):
+            end = start + math.prod(shape)
+            leaves[i] = np.reshape(values[start:end], shape) if shape else float(values[start])
+            start = end
+        return jax.tree.unflatten(structure, leaves), float(values[-1])
+
+    def chained(self, in_leaves: dict[str, Any], in_noise: float, point: np.ndarray) -> np.ndarray:
+        slopes = np.concatenate([*(np.ravel(in_leaves[path]) for path in self.paths), [in_noise]])
+        return slopes * np.where(self.logarithmic_entries, self.values(point), 1)
 
 
-@eqx.filter_jit
-def _value_and_slope(
-    score: Callable, unravel: _Unravel, point: Array, fixed: AbstractKernel, x: Array, y: Array
-) -> tuple[Array, Array]:
-    def of(point: Array) -> Array:
-        moving, noise = unravel(point)
-        return score(eqx.combine(moving, fixed), x, y, noise=noise)
-
-    return jax.value_and_grad(of)(point)
-
-
-def _moving(kernel: AbstractKernel, free: Sequence[str]) -> tuple[Any, Any, list[bool]]:
-    """Return the part of a kernel that moves, the part that stays, and which of the leaves move in their logarithm."""
-    flat, structure = jax.tree_util.tree_flatten_with_path(kernel)
+def _places(kernel: AbstractKernel, free: Sequence[str]) -> _Places:
+    flat, _ = jax.tree_util.tree_flatten_with_path(kernel)
     names = [str(getattr(path[-1], "name", "")) for path, _ in flat]
     missing = set(free) - set(names) - set(POSITIVE)
     if missing:
         raise ValueError(f"free names {sorted(missing)}, which the kernel has not; it has {sorted(set(names))}.")
-    mask = [
-        name in free and is_hyperparameter(leaf) and not (name in POSITIVE and not np.all(np.asarray(leaf) > 0))
-        for name, (_, leaf) in zip(names, flat, strict=True)
+    moving = [
+        i
+        for i, (name, (_, leaf)) in enumerate(zip(names, flat, strict=True))
+        if name in free and is_hyperparameter(leaf) and not (name in POSITIVE and not np.all(np.asarray(leaf) > 0))
     ]
-    moving, fixed = eqx.partition(kernel, jax.tree.unflatten(structure, mask))
-    return moving, fixed, [name in POSITIVE for name, moves in zip(names, mask, strict=True) if moves]
+    return _Places(
+        tuple(jax.tree_util.keystr(flat[i][0]) for i in moving),
+        tuple(moving),
+        tuple(np.shape(flat[i][1]) for i in moving),
+        tuple(names[i] in POSITIVE for i in moving),
+    )
+
+
+Slopes = tuple[float, dict[str, Any], float]
+"""A score, its derivatives in the kernel's numbers by their path, and that in the noise."""
+
+
+def _of_evidence(kernel: AbstractKernel, noise: float, x: np.ndarray, y: np.ndarray) -> Slopes:
+    # d log p / dK = (α αᵀ - o (K + N)⁻¹)/2, summed over the o outputs (Rasmussen and Williams 2006, eq. 5.9).
+    matrix, back = pullback(kernel, x)
+    targets = y[:, None] if y.ndim == 1 else y
+    n, outputs = targets.shape
+    factor = scipy.linalg.cholesky(matrix + noise * np.eye(n), lower=True, overwrite_a=True)
+    inverse = scipy.linalg.cho_solve((factor, True), np.eye(n), overwrite_b=True)
+    weights = inverse @ targets
+    log_determinant = 2 * np.log(factor.diagonal()).sum()
+    value = -0.5 * (np.vdot(targets, weights) + outputs * (log_determinant + n * np.log(2 * np.pi)))
+    slopes = 0.5 * (weights @ weights.T - outputs * inverse)
+    return float(value), back(slopes)[0], float(np.trace(slopes))
+
+
+def _by_jax(score: Callable, kernel: AbstractKernel, noise: float, x: np.ndarray, y: np.ndarray) -> Slopes:
+    value, slopes, in_noise = gradients(score, kernel, x, y, noise=noise)
+    named, _ = jax.tree_util.tree_flatten_with_path(slopes)
+    if not np.isfinite(value):
+        raise ValueError("the score is not finite.")
+    return float(value), {jax.tree_util.keystr(path): leaf for path, leaf in named}, float(in_noise)
+
+
+SLOPES: dict[Callable, Callable[..., Slopes]] = {log_marginal_likelihood: _of_evidence}
+"""Scores whose slopes in scales are known; others are differentiated by JAX, which compiles for each shape."""

@@ -9,5 +9,7 @@ from ._monte_carlo import Estimate as Estimate
 from ._monte_carlo import MonteCarloNNGP as MonteCarloNNGP
 from ._monte_carlo import MonteCarloNTK as MonteCarloNTK
 from ._nodes import node_kernels as node_kernels
+from ._pullback import Pullback as Pullback
+from ._pullback import pullback as pullback
 from ._scaled import ScaledInputs as ScaledInputs
 from ._scaled import ScaledOutputs as ScaledOutputs

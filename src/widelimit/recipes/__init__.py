@@ -16,6 +16,10 @@ from ._gram import KERNELS as KERNELS
 from ._gram import gram as gram
 from ._gram import gram_plan as gram_plan
 from ._gram import read_inputs as read_inputs
+from ._gram_store import StoreConfig as StoreConfig
+from ._gram_store import store_gram as store_gram
+from ._gram_store import store_plan as store_plan
+from ._gram_store import verify_gram as verify_gram
 from ._model import Classes as Classes
 from ._model import Model as Model
 from ._model import read_model as read_model

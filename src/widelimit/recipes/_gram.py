@@ -79,10 +79,21 @@ def gram(net: arch.AbstractLayer, x1: np.ndarray, x2: np.ndarray | None = None, 
     ValueError
         If there is no such kernel, or the inputs do not fit the network or each other.
     """
+    with jax.enable_x64(x1.dtype == np.float64):
+        return np.asarray(kernel_named(kernel)(net)(x1, x2))
+
+
+def kernel_named(kernel: str) -> Callable:
+    """Return what makes a kernel of a network.
+
+    Raises
+    ------
+    ValueError
+        If there is no such kernel.
+    """
     if kernel not in KERNELS:
         raise ValueError(f"kernel is {kernel!r}; expected one of {', '.join(KERNELS)}.")
-    with jax.enable_x64(x1.dtype == np.float64):
-        return np.asarray(KERNELS[kernel](net)(x1, x2))
+    return KERNELS[kernel]
 
 
 def _array(path: pathlib.Path, key: str | None) -> np.ndarray:  # noqa: ARG001

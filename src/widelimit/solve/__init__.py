@@ -1,15 +1,31 @@
 """Solvers for kernel matrices."""
 
 from .._result import Result as Result
+from ._auto import Auto as Auto
+from ._auto import Selection as Selection
+from ._auto import Wants as Wants
 from ._base import AbstractSolver as AbstractSolver
 from ._base import Solution as Solution
+from ._cg import CG as CG
+from ._cg import Preconditioned as Preconditioned
 from ._cholesky import Cholesky as Cholesky
+from ._cholesky import Factor as Factor
 from ._eigen import Eigen as Eigen
 from ._eigen import Spectrum as Spectrum
 from ._eigen import matrix_function as matrix_function
+from ._jitter import AbstractJitter as AbstractJitter
+from ._jitter import GrowingJitter as GrowingJitter
+from ._jitter import NoJitter as NoJitter
 from ._lanczos import KrylovBasis as KrylovBasis
 from ._lanczos import basis_sizes as basis_sizes
 from ._lanczos import grow_basis as grow_basis
 from ._lanczos import krylov_basis as krylov_basis
 from ._lanczos import largest_eigenvalue as largest_eigenvalue
 from ._lanczos import tridiagonal_eigh as tridiagonal_eigh
+from ._preconditioner import AbstractPreconditioner as AbstractPreconditioner
+from ._preconditioner import LowRank as LowRank
+from ._preconditioner import NoPreconditioner as NoPreconditioner
+from ._preconditioner import Nystrom as Nystrom
+from ._preconditioner import PivotedCholesky as PivotedCholesky
+from ._preconditioner import pivoted_cholesky as pivoted_cholesky
+from ._solve import solve as solve

@@ -13,7 +13,7 @@ from ..._result import Result
 from ..._typing import Array, Scalar, Tracer
 from ...dynamics import GradientFlow, Spectral
 from ...gram import Dense
-from ...solve import Cholesky, Spectrum
+from ...solve import Cholesky, NoJitter, Spectrum
 from ._layout import as_matrix
 
 WORST_CONDITION = 1e12
@@ -103,7 +103,7 @@ def _spectrum(k: Array, diag_reg: Scalar, absolute: bool) -> Spectrum:
 
 def _factor(k: Array, diag_reg: Scalar, absolute: bool) -> tuple[Array, Array]:
     matrix, ridge = _regularised(k, diag_reg, absolute)
-    factor = Cholesky().init(Dense(matrix), ridge)
+    factor = Cholesky(NoJitter()).init(Dense(matrix), ridge)
     solution = Cholesky().compute(factor, jnp.zeros(len(matrix), matrix.dtype))
     good = (solution.result == Result.successful) & (solution.stats["condition_estimate"] < WORST_CONDITION)
     return factor, good
