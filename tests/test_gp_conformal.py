@@ -19,12 +19,12 @@ def covered(low, high, y):
     return float(np.mean((low <= y) & (y <= high)))
 
 
-def shares(method, level, repetitions=60):
+def shares(method, level, repetitions=40):
     rng = np.random.default_rng(0)
     found = []
     for _ in range(repetitions):
         x, y = draw(rng, 60)
-        x_test, y_test = draw(rng, 20)
+        x_test, y_test = draw(rng, 40)
         found.append(covered(*method(x, y, x_test, level), y_test))
     return np.mean(found), np.std(found) / repetitions**0.5
 

@@ -89,6 +89,13 @@ def test_leaving_out_is_refitting_without():
         np.testing.assert_allclose(std[i], np.sqrt(model.scale * (s[0] ** 2 + 0.2)) * model.spread, rtol=1e-9)
 
 
+def test_the_inverse_is_symmetric_beyond_one_block(monkeypatch):
+    monkeypatch.setattr("widelimit.gp._weighted.BLOCK", 7)
+    model = gp.kernel_regression(KERNEL, X, Y, ridge=0.2)
+    np.testing.assert_allclose(model.inverse @ (KERNEL(X) + 0.2 * np.eye(20)), np.eye(20), atol=1e-9)
+    np.testing.assert_array_equal(model.inverse, model.inverse.T)
+
+
 def test_a_constant_target_is_predicted_as_it_is():
     model = gp.kernel_regression(KERNEL, X, np.full(20, 3.7))
     np.testing.assert_allclose(model.mean(X_TEST), 3.7)

@@ -262,6 +262,17 @@ def test_a_bad_table_is_a_sentence(tmp_path, case):
     assert not (tmp_path / "model").exists()
 
 
+def test_training_rows_of_the_file_need_every_class(tmp_path):
+    arrays = {"x": X, "y": np.array(["a", "b"] * (N // 2)), "x_test": X[:4], "y_test": np.array(["a", "c", "b", "c"])}
+    np.savez(tmp_path / "data.npz", **arrays)
+    with pytest.raises(ValueError, match="no training row of class 'c'"):
+        recipes.fit(str(tmp_path / "data.npz"), None, CONFIG)
+    arrays["y_test"] = np.array(["a", "b", "b", "a"])
+    np.savez(tmp_path / "data.npz", **arrays)
+    found = recipes.fit(str(tmp_path / "data.npz"), None, CONFIG).document
+    assert (found["data"]["train_examples"], found["data"]["test_examples"]) == (N, 4)
+
+
 BAD_ARRAYS = {
     "nan": ({"x": np.where(X > 2, np.nan, X), "y": PRICE}, "is nan"),
     "no y": ({"x": X}, "expected arrays 'x' and 'y'"),

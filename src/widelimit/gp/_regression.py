@@ -84,7 +84,9 @@ class KernelRegression:
         total = self.weights.sum()
         # log det(W^½ K W^½ + r) from the factor of K + r/w.
         determinant = 2 * np.log(self.factor.diagonal()).sum() + np.log(self.weights).sum()
-        repeated = (total - n) * np.log(self.ridge) if total != n else 0.0
+        # Without noise, equal observations have an infinite density.
+        logarithm = np.log(self.ridge) if self.ridge else -np.inf
+        repeated = (total - n) * logarithm if total != n else 0.0
         inside = total * (1 + np.log(2 * np.pi * self.scale)) + determinant + repeated
         return float(-0.5 * outputs * inside - total * np.log(self.spread).sum())
 

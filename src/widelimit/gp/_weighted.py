@@ -11,6 +11,8 @@ from .._blas import blas_threads
 from ._choice import AbstractCriterion, LeaveOneOutError
 from ._path import RidgePath, ridge_path
 
+BLOCK = 1024
+
 
 def weighted_path(matrix: np.ndarray, y: np.ndarray, ridges: np.ndarray, weights: np.ndarray) -> RidgePath:
     r"""Return what a kernel matrix and weighted targets say about each ridge.
@@ -99,4 +101,10 @@ def inverse_of(factor: np.ndarray) -> np.ndarray:
         lower, info = scipy.linalg.lapack.dpotri(factor, lower=1)  # type: ignore[attr-defined]
     if info:
         raise ValueError("the kernel matrix with its noise is singular to working precision; increase the ridge.")
-    return np.tril(lower) + np.tril(lower, -1).T
+    # The upper part is filled in place, block by block: a kernel matrix may be a third of the memory.
+    for start in range(0, len(lower), BLOCK):
+        stop = min(start + BLOCK, len(lower))
+        lower[start:stop, stop:] = lower[stop:, start:stop].T
+        block = lower[start:stop, start:stop]
+        block[:] = np.tril(block) + np.tril(block, -1).T
+    return lower

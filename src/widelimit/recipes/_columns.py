@@ -66,10 +66,10 @@ class Columns:
             raise ValueError(f"{path.name} is a table, but the model was fitted on arrays; give a .npz file.")
         there = {column.name: column for column in columns}
         missing = [name for name in self.names if name not in there]
-        extra = [name for name in there if name not in self.names and name not in ignored]
+        extra = [name[:100] for name in there if name not in self.names and name not in ignored]
         if missing:
-            hint = suggestion(missing[0], extra) or f" Its other columns are {listed(extra) or 'none'}."
-            raise ValueError(f"{path.name} has no column {listed([repr(name) for name in missing])}.{hint}")
+            hint = suggestion(missing[0], extra) or f" Its other columns are {listed(extra, 5) or 'none'}."
+            raise ValueError(f"{path.name} has no column {listed([repr(name[:100]) for name in missing], 5)}.{hint}")
         parts = [_encoded(there[name], known, path) for name, known in zip(self.names, self.categories, strict=True)]
         return self.standardised(np.concatenate(parts, 1))
 
@@ -125,6 +125,6 @@ def _encoded(column: Column, known: tuple[str, ...] | None, path: pathlib.Path) 
     if strange:
         raise ValueError(
             f"{path.name}, column {column.name!r} holds {strange[0][:100]!r}, which the model has never seen; it "
-            f"knows {listed(list(known))}.{suggestion(strange[0], known)}"
+            f"knows {listed(list(known), 10)}.{suggestion(strange[0], known)}"
         )
     return (cells[:, None] == np.array(known)).astype(np.float64)

@@ -163,7 +163,20 @@ def _split(raw: Raw, config: FitConfig) -> tuple[np.ndarray, np.ndarray]:
     """Return training and test rows: those of the file, or a random part, of each class alike."""
     n = len(raw.x)
     if raw.given_test:
-        return np.arange(n - raw.given_test), np.arange(n - raw.given_test, n)
+        train, test = np.arange(n - raw.given_test), np.arange(n - raw.given_test, n)
+    else:
+        train, test = _drawn(raw, config)
+    if raw.classes:
+        counts = np.bincount(raw.y[train], minlength=len(raw.classes))
+        if len(raw.classes) < 2 or (counts == 0).any():
+            lonely = raw.classes[int(counts.argmin())]
+            what = "one class only" if len(raw.classes) < 2 else f"no training row of class {lonely[:100]!r}"
+            raise ValueError(f"{raw.name} has {what}; expected at least two classes, each with two rows or more.")
+    return train, test
+
+
+def _drawn(raw: Raw, config: FitConfig) -> tuple[np.ndarray, np.ndarray]:
+    n = len(raw.x)
     order = np.random.default_rng(config.seed).permutation(n)
     if raw.classes:
         order = order[np.argsort(raw.y[order], kind="stable")]
@@ -171,14 +184,7 @@ def _split(raw: Raw, config: FitConfig) -> tuple[np.ndarray, np.ndarray]:
     # Evenly spaced places of the order by class.
     places = np.unique(((np.arange(count) + 0.5) * n / count).astype(int))
     test = np.sort(order[places])
-    train = np.setdiff1d(np.arange(n), test)
-    if raw.classes:
-        counts = np.bincount(raw.y[train], minlength=len(raw.classes))
-        if len(raw.classes) < 2 or (counts == 0).any():
-            lonely = raw.classes[int(counts.argmin())]
-            what = "one class only" if len(raw.classes) < 2 else f"no training row of class {lonely!r}"
-            raise ValueError(f"{raw.name} has {what}; expected at least two classes, each with two rows or more.")
-    return train, test
+    return np.setdiff1d(np.arange(n), test), test
 
 
 def _columns(raw: Raw, source: str, target: str | None) -> Columns:

@@ -6,6 +6,14 @@ from typing import Any
 from ._page import figure, notes, page
 from ._race_page import html_table
 
+SCORES = {
+    "evidence": "evidence",
+    "loo": "−LOO MSE",
+    "density": "LOO density",
+    "accuracy": "LOO accuracy",
+    "cv": "−CV MSE",
+}
+"""What the score of a criterion is called; the largest is best."""
 BORDERS = "< and > mark the smallest and the largest ridge that was tried."
 
 
@@ -72,7 +80,7 @@ def candidate_table(document: dict[str, Any]) -> tuple[list[str], list[list[str]
         ]
         for row in document["candidates"]
     ]
-    return ["candidate", document["criterion"], "ridge", "LOO RMSE", "degrees", "seconds"], rows
+    return ["candidate", SCORES[document["criterion"]], "ridge", "LOO RMSE", "degrees", "seconds"], rows
 
 
 def _relevance(document: dict[str, Any]) -> str:

@@ -7,7 +7,8 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
-from sklearn.gaussian_process.kernels import Hyperparameter, Kernel
+from sklearn.gaussian_process.kernels import Hyperparameter
+from sklearn.gaussian_process.kernels import Kernel as SklearnKernel
 
 from .._precision import evaluate
 from ..arch import AbstractLayer
@@ -17,7 +18,7 @@ from ._network import network
 DOUBLE = np.dtype(np.float64)
 
 
-class AbstractNetworkKernel(Kernel, abc.ABC):
+class AbstractNetworkKernel(SklearnKernel, abc.ABC):
     """What the kernels have in common."""
 
     def __init__(
