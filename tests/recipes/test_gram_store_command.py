@@ -104,7 +104,7 @@ def test_ctrl_c_says_how_to_go_on(folder):
         assert process.poll() is None
     process.send_signal(signal.SIGINT)
     _, words = process.communicate()
-    assert process.returncode == 130
+    assert process.returncode == 130, words
     assert "of 120 tiles are kept in gram.zarr" in " ".join(words.split())
     assert "So does the same command" in " ".join(words.split())
     done = subprocess.run(command, capture_output=True, text=True, check=False)

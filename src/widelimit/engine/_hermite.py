@@ -21,6 +21,7 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
+from threadpoolctl import threadpool_limits
 
 from .. import dual
 from ..dual import AbstractDual
@@ -28,7 +29,6 @@ from ..dual._mehler import GRIDS, REACH
 from . import _program as program
 from ._lowering import NoNativeForm
 from ._program import Program
-from ._threads import blas_on_one_thread
 
 SMOOTH = (dual.Series, dual.Exp, dual.Gaussian, dual.Gabor, dual.Snake, dual.Polynomial, dual.Hermite)
 """Duals that are expanded."""
@@ -133,7 +133,7 @@ def expansions(source: Program, q: tuple[float, float], dtype: Any) -> dict[int,
             q = apart, q[1] + other[1] + both
         elif isinstance(op, program.Dual) and is_smooth(op.dual):
             # Products of a few hundred rows: threads of a BLAS would wait for each other.
-            with blas_on_one_thread():
+            with threadpool_limits(1, "blas"):
                 found[i] = expansion(op.dual, q, Accuracy.of(dtype))
             q = found[i].moments
         else:

@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 
 import jax
 import numpy as np
+from threadpoolctl import threadpool_limits
 
 from .. import _check
 from .._typing import Array
@@ -17,7 +18,7 @@ from ._on_disk import is_loaded
 from ._program import Dual, Program
 from ._progress import progress
 from ._simd import WIDTH
-from ._threads import blas_on_one_thread, workers
+from ._threads import workers
 
 PANEL, TILE = 2**22, 2**24
 """Bytes of inputs and sides that a panel of rows, and a tile of columns, take at most."""
@@ -97,7 +98,7 @@ class Vectors:
         width = max(SPAN, TILE // wide)
         whole = shape[0] * shape[1] / (1 + task.symmetric)
         # Each thread takes its own products: those of one panel are too small for all threads of a BLAS.
-        alone = blas_on_one_thread() if x.shape[1] > DIRECT else contextlib.nullcontext()
+        alone = threadpool_limits(1, "blas") if x.shape[1] > DIRECT else contextlib.nullcontext()
         with alone, workers(task.threads) as run, progress("kernel", whole, task.seconds) as done:
             for column in range(0, shape[1], width):
                 tile = self._part(y[column : column + width], centre)

@@ -7,14 +7,10 @@ import os
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any
 
 _COUNT = itertools.count()
 
 _LIMIT: contextvars.ContextVar[int | None] = contextvars.ContextVar("limit", default=None)
-
-_BLAS = threading.Lock()
-_held: list[Any] = []
 
 
 class Workers:
@@ -93,12 +89,15 @@ def workers(threads: int) -> Iterator[Workers]:
 def on_one_thread() -> Iterator[None]:
     """Let compiled loops and NumPy's BLAS keep to the calling thread, for callers that run several at once.
 
-    The numbers of a kernel then do not depend on the number of cores: a product may be rounded otherwise in panels of
-    another height.
+    The caller that starts threads holds this around all of them: the limit of BLAS belongs to the process. The numbers
+    of a kernel then do not depend on the number of cores: a product may be rounded otherwise in panels of another
+    height.
     """
+    from threadpoolctl import threadpool_limits
+
     token = _LIMIT.set(1)
     try:
-        with blas_on_one_thread():
+        with threadpool_limits(1, "blas"):
             yield
     finally:
         _LIMIT.reset(token)
@@ -107,23 +106,3 @@ def on_one_thread() -> Iterator[None]:
 def is_alone() -> bool:
     """Whether the caller runs inside `on_one_thread`, beside others."""
     return _LIMIT.get() is not None
-
-
-@contextmanager
-def blas_on_one_thread() -> Iterator[None]:
-    """Hold NumPy's BLAS to one thread per product; of callers at once the last one gives it back."""
-    from threadpoolctl import threadpool_limits
-
-    limits = None
-    with _BLAS:
-        if not _held:
-            limits = threadpool_limits(1, "blas")
-        _held.append(limits)
-    try:
-        yield
-    finally:
-        with _BLAS:
-            first = _held[0]
-            _held.pop()
-            if not _held:
-                first.restore_original_limits()

@@ -161,7 +161,7 @@ def _in_threads(threads: int, task: Task, shared: Any, items: list, sink: Sink) 
                 sink(item, result)
 
     graph = {f"tile-{number}": (functools.partial(one, item),) for number, item in enumerate(items)}
-    # Held here for all of them: where threads take and give back the limit of BLAS, products took three times as long.
+    # Held here for all of them: of several threads threadpoolctl lets one alone set the limit of BLAS.
     with on_one_thread(), concurrent.futures.ThreadPoolExecutor(threads) as pool:
         try:
             dask.threaded.get(graph, list(graph), pool=pool, num_workers=threads)
