@@ -27,6 +27,7 @@ from benchmarks import (  # noqa: E402
     empirical,
     kernels,
     krylov,
+    scale,
     scaling,
 )
 from benchmarks.__main__ import app  # noqa: E402
@@ -293,3 +294,37 @@ def test_networks_of_the_cases_of_kernels(case):
         sys.path.pop(0)
     assert len(network(case.layers).out_shape(case.shape)) == 1
     assert case.draw(2)["x"].shape == (2, *case.shape)
+
+
+@pytest.mark.slow
+def test_scale_solves_exactly_and_on_features():
+    (exact,) = scale.run("exact", 300, 10, scale.DATA)
+    assert exact["residual"] < 1e-12
+    assert exact["jitter"] == 0
+    assert exact["floor_s"] > 0
+    records = scale.run("million", 1500, 20, scale.DATA, ["nystrom scaled", "random", "sklearn"])
+    assert [r["side"] for r in records] == ["own", "own", "sklearn"]
+    for record in records:
+        # Better than the mean, and not than the noise.
+        assert 0.95 < record["rmse"] < 4.5
+        assert json.loads(json.dumps(record, allow_nan=False)) == record
+    scale.report(records)
+
+
+def test_scale_refuses_what_it_does_not_know(tmp_path):
+    for case, variants, match in (
+        ("huge", None, "case is"),
+        ("kegg", None, "does not exist"),
+        ("exact", ["x"], "variant"),
+    ):
+        with pytest.raises(ValueError, match=match):
+            scale.run(case, None, 10, tmp_path / "absent.npz", variants)
+
+
+def test_the_function_of_friedman_has_noise_of_standard_deviation_one():
+    x, y = scale.friedman(20_000, 0)
+    again = scale.friedman(20_000, 1)[0]
+    assert x.shape == again.shape == (20_000, 20)
+    assert not np.array_equal(x, again)
+    signal = 10 * np.sin(np.pi * x[:, 0] * x[:, 1]) + 20 * (x[:, 2] - 0.5) ** 2 + 10 * x[:, 3] + 5 * x[:, 4]
+    assert np.std(y - signal) == pytest.approx(1, abs=0.02)

@@ -59,7 +59,10 @@ def gram_of(feature_map, x):
     return phi @ phi.T
 
 
-@pytest.mark.parametrize("name", RANDOM)
+SLOW = {"residual", "conv, flattened", "conv, flattened, nngp"}
+
+
+@pytest.mark.parametrize("name", [pytest.param(n, marks=[pytest.mark.slow] * (n in SLOW)) for n in RANDOM])
 def test_products_of_random_features_have_the_kernel_as_their_mean(name):
     net, shape, ntk = RANDOM[name]
     x = inputs(shape)
@@ -249,7 +252,7 @@ def test_chosen_landmarks_miss_less_of_a_kernel_than_uniform_ones():
 
     uniform = np.mean([missed(Uniform(25, seed)) for seed in range(4)])
     for kind in (Pivots, RidgeLeverage, KMeans):
-        assert np.mean([missed(kind(25, seed)) for seed in range(4)]) < 0.8 * uniform
+        assert np.mean([missed(kind(25, seed)) for seed in range(2)]) < 0.8 * uniform
 
 
 def test_more_landmarks_are_better_and_features_in_float32_lose_little():
@@ -306,3 +309,16 @@ REFUSED = [
 def test_refusals_are_sentences(call, match):
     with pytest.raises(ValueError, match=match):
         call(*data())
+
+
+def test_input_scales_tell_which_inputs_matter():
+    rng = np.random.default_rng(0)
+    x = rng.standard_normal((200, 4)) * np.array([1.0, 2.0, 1.0, 0.0])
+    scales = features.input_scales(lambda z: np.stack([3 * z[:, 0] + 1, z[:, 1]], 1), x)
+    # Of a linear function: in proportion to its slopes, and the sum of variances is kept.
+    np.testing.assert_allclose(scales[1:] / scales[0], [1 / 3, 0, 0], rtol=1e-9)
+    np.testing.assert_allclose(np.sum(scales**2 * x.var(0)), np.sum(x.var(0)), rtol=1e-9)
+    with pytest.raises(ValueError, match="constant"):
+        features.input_scales(lambda z: np.ones(len(z)), x)
+    with pytest.raises(ValueError, match="without space"):
+        features.input_scales(len, x[:, :, None])

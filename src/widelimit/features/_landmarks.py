@@ -149,10 +149,10 @@ class RidgeLeverage(AbstractLandmarks):
     ----------
     count
         Number m of landmarks.
-    ridge
-        The ridge r, as a share of the trace of the kernel matrix.
     seed
         Of the random numbers.
+    ridge
+        The ridge r, for the inputs that are looked at. None: the one for which leverages add up to m/2.
     pool
         Inputs that are looked at, per landmark.
 
@@ -162,16 +162,16 @@ class RidgeLeverage(AbstractLandmarks):
     """
 
     count: int = eqx.field(static=True)
-    ridge: float = eqx.field(default=1e-5, static=True)
     seed: int = eqx.field(default=0, static=True)
+    ridge: float | None = eqx.field(default=None, static=True)
     pool: int = eqx.field(default=10, static=True)
 
     def __check_init__(self) -> None:
         """Check the numbers."""
         _check.positive_int(self.count, "count")
         _check.positive_int(self.pool, "pool")
-        if not self.ridge > 0:
-            raise ValueError(f"ridge is {self.ridge}; expected a positive share of the trace.")
+        if self.ridge is not None and not self.ridge > 0:
+            raise ValueError(f"ridge is {self.ridge}; expected a positive number, or None.")
 
     def choose(self, kernel: AbstractKernel, x: np.ndarray) -> np.ndarray:
         """Return the landmarks."""
@@ -184,9 +184,11 @@ class RidgeLeverage(AbstractLandmarks):
         kept = values > len(values) * np.finfo(x.dtype).eps * values[-1]
         phi = np.asarray(kernel(points, first), np.float64) @ (vectors[:, kept] / values[kept] ** 0.5)
         missed = (np.asarray(kernel.diagonal(points), np.float64) - (phi**2).sum(1)).clip(0)
-        ridge = self.ridge * ((phi**2).sum() + missed.sum())
-        solved = np.linalg.solve(phi.T @ phi + ridge * np.eye(phi.shape[1]), phi.T)
-        leverage = ((phi * solved.T).sum(1) + missed / ridge).clip(0, 1)
+        values, vectors = np.linalg.eigh(phi.T @ phi)
+        squares = (phi @ vectors) ** 2
+        ridges = np.geomspace(1e-12, 1, 49) * values.sum() if self.ridge is None else np.array([self.ridge])
+        each = squares @ (1 / (values.clip(0)[:, None] + ridges)) + missed[:, None] / (missed[:, None] + ridges)
+        leverage = each[:, np.argmin(np.abs(each.sum(0) - self.count / 2))]
         return points[rng.choice(len(points), self.count, replace=False, p=leverage / leverage.sum())]
 
 
