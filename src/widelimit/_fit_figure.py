@@ -13,6 +13,16 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 
+SCORES = {
+    "evidence": "evidence",
+    "loo": "−LOO MSE",
+    "density": "LOO density",
+    "accuracy": "LOO accuracy",
+    "cv": "−CV MSE",
+}
+"""What the score of a criterion is called; the largest is best."""
+
+
 def fit_figure(document: dict[str, Any]) -> Figure:
     """Draw a fit: predictions of held-out rows, whether their uncertainty is right, and the best candidates.
 
@@ -87,4 +97,4 @@ def _candidates(axes: Axes, document: dict[str, Any]) -> None:
     axes.plot([row["score"] for row in rows], places, "o", ms=6, color=INK)
     axes.set_yticks(places, [row["name"] for row in rows], fontsize=8)
     axes.locator_params(axis="x", nbins=4)
-    axes.set(title="Best candidates", xlabel=document["criterion"])
+    axes.set(title="Best candidates", xlabel=SCORES[document["criterion"]])

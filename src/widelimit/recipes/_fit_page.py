@@ -3,17 +3,10 @@
 import html
 from typing import Any
 
+from .._fit_figure import SCORES
 from ._page import figure, notes, page
 from ._race_page import html_table
 
-SCORES = {
-    "evidence": "evidence",
-    "loo": "−LOO MSE",
-    "density": "LOO density",
-    "accuracy": "LOO accuracy",
-    "cv": "−CV MSE",
-}
-"""What the score of a criterion is called; the largest is best."""
 BORDERS = "< and > mark the smallest and the largest ridge that was tried."
 
 
