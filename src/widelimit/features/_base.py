@@ -5,12 +5,17 @@ from typing import Any
 
 import equinox as eqx
 import numpy as np
+from threadpoolctl import ThreadpoolController
 
 from .. import _check
 from .._typing import AnyArray
 
 CHUNK = 8192
 """Rows whose features are found at once."""
+
+
+ALONE = 2000
+"""Size up to which a matrix is decomposed on one thread."""
 
 
 class AbstractFeatureMap(eqx.Module):
@@ -52,3 +57,15 @@ def features(feature_map: AbstractFeatureMap, state: Any, x: AnyArray) -> np.nda
     mixing = feature_map.mixing(state)
     parts = [feature_map.block(state, x[i : i + CHUNK]) for i in range(0, len(x), CHUNK)]
     return np.concatenate([part if mixing is None else part @ mixing for part in parts])
+
+
+def eigh(matrix: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return eigenvalues and eigenvectors of a small symmetric matrix, ascending.
+
+    On one thread: the many small steps of a decomposition wait for all threads each time, on a shared machine for
+    longer than the work itself.
+    """
+    if len(matrix) > ALONE:
+        return np.linalg.eigh(matrix)
+    with ThreadpoolController().limit(limits=1, user_api="blas"):
+        return np.linalg.eigh(matrix)

@@ -10,6 +10,7 @@ import scipy.linalg
 
 from .. import _check
 from ..kernels import AbstractKernel
+from ._base import eigh
 
 
 class AbstractLandmarks(eqx.Module):
@@ -180,11 +181,11 @@ class RidgeLeverage(AbstractLandmarks):
         if len(points) <= self.count:
             return points
         first = points[: self.count]
-        values, vectors = np.linalg.eigh(np.asarray(kernel(first), np.float64))
+        values, vectors = eigh(np.asarray(kernel(first), np.float64))
         kept = values > len(values) * np.finfo(x.dtype).eps * values[-1]
         phi = np.asarray(kernel(points, first), np.float64) @ (vectors[:, kept] / values[kept] ** 0.5)
         missed = (np.asarray(kernel.diagonal(points), np.float64) - (phi**2).sum(1)).clip(0)
-        values, vectors = np.linalg.eigh(phi.T @ phi)
+        values, vectors = eigh(phi.T @ phi)
         squares = (phi @ vectors) ** 2
         ridges = np.geomspace(1e-12, 1, 49) * values.sum() if self.ridge is None else np.array([self.ridge])
         each = squares @ (1 / (values.clip(0)[:, None] + ridges)) + missed[:, None] / (missed[:, None] + ridges)

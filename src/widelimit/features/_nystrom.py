@@ -10,7 +10,7 @@ import numpy as np
 from .. import _check
 from .._typing import AnyArray
 from ..kernels import AbstractKernel
-from ._base import AbstractFeatureMap
+from ._base import AbstractFeatureMap, eigh
 from ._landmarks import AbstractLandmarks, Pivots
 
 LATE = 1e-13
@@ -67,7 +67,7 @@ class NystromFeatures(AbstractFeatureMap):
         matrix = np.asarray(self.kernel(small), np.float64)
         if matrix.ndim != 2:
             raise ValueError(f"the kernel has the shape {matrix.shape}; expected one number per pair: outputs=Trace().")
-        values, vectors = np.linalg.eigh((matrix + matrix.T) / 2)
+        values, vectors = eigh((matrix + matrix.T) / 2)
         cutoff = self._cutoff(x.dtype, len(values))
         kept = (values > cutoff * values[-1]) & (values > 0)
         if not kept.any():

@@ -6,6 +6,7 @@ import dataclasses
 
 import numpy as np
 
+from ._base import eigh
 from ._moments import Moments
 
 
@@ -72,7 +73,7 @@ def feature_path(moments: Moments, ridges: np.ndarray | None) -> FeaturePath:
     ridges = np.asarray(ridges, np.float64).ravel()
     if not (len(ridges) and np.isfinite(ridges).all() and (ridges > 0).all()):
         raise ValueError(f"ridges is {ridges}; expected one or more positive numbers.")
-    values, vectors = np.linalg.eigh(moments.gram)
+    values, vectors = eigh(moments.gram)
     kept = values > len(values) * np.finfo(np.float64).eps * values[-1]
     values = np.where(kept, values, 0)
     projected = np.where(kept[:, None], vectors.T @ moments.cross, 0)

@@ -13,7 +13,7 @@ from ..._result import Result
 from ..._typing import Array, Scalar, Tracer
 from ...dynamics import GradientFlow, Spectral
 from ...gram import Dense
-from ...solve import Cholesky, NoJitter, Spectrum
+from ...solve import Cholesky, Factor, NoJitter, Spectrum
 from ._layout import as_matrix
 
 WORST_CONDITION = 1e12
@@ -101,7 +101,7 @@ def _spectrum(k: Array, diag_reg: Scalar, absolute: bool) -> Spectrum:
     return Spectral().init(Dense(matrix), ridge)
 
 
-def _factor(k: Array, diag_reg: Scalar, absolute: bool) -> tuple[Any, Array]:
+def _factor(k: Array, diag_reg: Scalar, absolute: bool) -> tuple[Factor, Array]:
     matrix, ridge = _regularised(k, diag_reg, absolute)
     factor = Cholesky(NoJitter()).init(Dense(matrix), ridge)
     solution = Cholesky().compute(factor, jnp.zeros(len(matrix), matrix.dtype))
