@@ -1,10 +1,10 @@
 r"""Our own choice of a model: none is chosen, but an average is taken over NTKs and ridges (`widelimit.gp.averaged`).
 
 Members are ReLU networks of 1, 2 and 3 hidden layers (weight variance 2), without biases and with biases of variance 1,
-on the inputs as they are and on soft-clipped ones, :math:`x / \sqrt{1 + x^2}`, standardised again: 12 kernels, each at
-9 ridges. Weights are :math:`\exp(-\frac12\sum_i |y_i - f_{-i}(x_i)|^2)` over the rows of the *fit* left out one at a
-time. The validation split is not used. Above `MOST` rows members are weighed on a random part of them, and the few that
-count fitted to all.
+on the inputs as they are and on soft-clipped ones, :math:`x / \sqrt{1 + x^2}`, standardised again over all rows, as the
+files are: 12 kernels, each at 9 ridges. Weights are :math:`\exp(-\frac12\sum_i |y_i - f_{-i}(x_i)|^2)` over the rows of
+the *fit* left out one at a time. The validation split is not used. Above `MOST` rows members are weighed on a random
+part of them, and the few that count fitted to all.
 """
 
 import dataclasses
