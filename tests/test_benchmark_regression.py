@@ -80,9 +80,9 @@ def test_the_command_runs_and_goes_on_where_it_stopped(folder, tmp_path):
     # The last line is cut, as by a kill: it alone is measured again.
     cache.write_text("\n".join(kept[:-1]) + "\n" + kept[-1][:20] + "\n")
     assert CliRunner().invoke(app, command).exit_code == 0
-    assert [json.loads(line)["rmse"] for line in cache.read_text().splitlines() if line.endswith("}")] == [
-        json.loads(line)["rmse"] for line in kept
-    ]
+    again = [json.loads(line)["rmse"] for line in cache.read_text().splitlines() if line.endswith("}")]
+    # Trees of a forest are added in the order in which threads end.
+    np.testing.assert_allclose(again, [json.loads(line)["rmse"] for line in kept], rtol=1e-9)
 
 
 @pytest.mark.parametrize(
