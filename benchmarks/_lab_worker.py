@@ -6,7 +6,7 @@ import time
 
 import jax
 
-from widelimit.recipes.live import LiveConfig, LivePhase, LiveRun
+from widelimit.recipes.live import LiveConfig, LivePhase, LiveRun, compile_ahead, neighbours
 
 LARGEST = {
     "width 4096": LiveConfig(width=4096, points=32),
@@ -46,6 +46,11 @@ def main() -> None:
     found["width_again_s"] = first_frame(dataclasses.replace(default, width=128, seed=2))
     found["activation_s"] = first_frame(dataclasses.replace(default, activation="relu"))
     found["depth_s"] = first_frame(dataclasses.replace(default, depth=2))
+    began, near = time.perf_counter(), neighbours(default)
+    for config in near:
+        compile_ahead(config, lambda: None)
+    found["neighbours_s"] = time.perf_counter() - began
+    found["ahead_s"] = max(first_frame(dataclasses.replace(config, seed=3)) for config in near)
     rates = {"default": frames_per_second(default)}
     rates |= {name: frames_per_second(config) for name, config in LARGEST.items()}
     print(json.dumps({**found, "rates": rates}))

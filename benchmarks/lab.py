@@ -22,6 +22,8 @@ WORDS = {
     "width_again_s": "that width again",
     "activation_s": "another activation",
     "depth_s": "another depth",
+    "neighbours_s": "all neighbours of the default compiled, while nobody waits",
+    "ahead_s": "the slowest of them, once they are",
 }
 COLUMNS = {"what": "{what}", "unit": "{unit}", "cold": "{cold:.2f}", "warm": "{warm:.2f}"}
 

@@ -29,7 +29,7 @@ def _sentences() -> Iterator[None]:
         typer.echo(f"widelimit: {error}", err=True)
         raise typer.Exit(2) from None
     except KeyboardInterrupt as interrupt:
-        typer.echo(f"widelimit: {interrupt or 'interrupted; nothing was written.'}", err=True)
+        typer.echo(f"widelimit: {str(interrupt) or 'interrupted; nothing was written.'}", err=True)
         raise typer.Exit(130) from None
 
 
