@@ -22,6 +22,7 @@ import time
 
 import numpy as np
 
+from . import regression
 from ._table import Record, show, table
 
 COLUMNS = {
@@ -41,7 +42,7 @@ ON_FEATURES = ["nystrom", "nystrom scaled", "random", "random scaled", "sklearn"
 VARIANTS = {"exact": ["cholesky"], "kegg": ON_FEATURES, "million": ON_FEATURES}
 SIZES = {"exact": 20_000, "kegg": 63_608, "million": 1_000_000}
 TUNING, TEST = 6000, 20_000
-DATA = pathlib.Path("/work/shared/data/uci_regression/keggundirected.npz")
+DATA = regression.DATA / "keggundirected.npz"
 
 
 def run(case: str, n: int | None, features: int, data: pathlib.Path, variants: list[str] | None = None) -> list[Record]:

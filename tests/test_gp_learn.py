@@ -32,6 +32,20 @@ def test_relevance_improves_evidence_and_prediction(fitted):
     assert error < 0.7 * before < np.var(truth)
 
 
+def test_refinement_is_taken_if_left_out_targets_are_likelier():
+    x, y = RNG.standard_normal((24, 12)), RNG.standard_normal(24)
+    learned = gp.learn(x, y, among=gp.candidates(depths=(1,)), relevance=gp.Relevance(best=1, steps=60))
+    centred, best, refined = y - y.mean(), learned.choice.best, learned.refined[0][1]
+    plain = ScaledOutputs(best.kernel, best.scale)
+    density = {
+        "plain": gp.leave_one_out(plain, x, centred, noise=best.noise).log_density,
+        "refined": gp.leave_one_out(refined.kernel, x, centred, noise=refined.noise).log_density,
+    }
+    taken = learned.posterior.kernel.kernel
+    assert refined.value > best.evidence
+    assert taken == (plain if density["plain"] >= density["refined"] else refined.kernel)
+
+
 def test_intervals_cover_new_observations(fitted):
     _, _, learned = fitted
     x_new, y_new, _ = noisy(2000)

@@ -90,8 +90,8 @@ def learn(
     r"""Return a Gaussian process for data: kernel, relevance of features, scale and noise chosen from the data.
 
     1. `choose` scores the candidates at every ridge. 2. The best few are refined by `maximize`, each feature with a
-    scale of its own. 3. The posterior is found on all rows. 4. Its scale is set where left-out targets have the
-    variance that is predicted, in closed form.
+    scale of its own; the result is taken if targets left out one at a time are likelier under it. 3. The posterior is
+    found on all rows. 4. Its scale is set where left-out targets have the variance that is predicted, in closed form.
 
     Parameters
     ----------
@@ -128,7 +128,15 @@ def learn(
     refined: tuple[tuple[str, Maximum], ...] = ()
     if relevance:
         refined = _refine(choice, x, centred, relevance, lambda done: progress(len(among) + done, total))
-        kernel, noise = refined[0][1].kernel, refined[0][1].noise
+        sought = refined[0][1]
+        seen = drawn_rows(len(x), relevance.rows)
+        # Evidence prefers what maximises it; targets left out tell whether so many scales were learnt from noise.
+        plain, found = (
+            leave_one_out(k, x[seen], centred[seen], noise=r).log_density
+            for k, r in ((kernel, noise), (sought.kernel, sought.noise))
+        )
+        if found > plain:
+            kernel, noise = sought.kernel, sought.noise
     scale = calibration(kernel, x, centred, noise)
     kernel = ScaledOutputs(kernel, scale)
     y_fit = centred[:, 0] if np.ndim(y) == 1 else centred
