@@ -36,6 +36,9 @@ NETS = {
 KERNELS = {
     **{f"{kind.__name__} {name}": kind(net) for name, net in NETS.items() for kind in (wl.NTK, wl.NNGP)},
     "scaled": ScaledOutputs(ScaledInputs(wl.NTK(NETS["relu"]), np.array([0.5, 1, 2, 0.1])), 1.7),
+    "rates": wl.NTK(wl.serial(arch.with_learning_rate(wl.Dense(8, 1.2, 0.1), 0.3), wl.Relu(), wl.Dense(1, 1.1, 0.2))),
+    "NNGP mean field": wl.NNGP(wl.parameterize(NETS["relu"], wl.MeanField())),
+    "NNGP µP": wl.NNGP(wl.parameterize(NETS["erf"], wl.MuP())),
     "one scale": ScaledInputs(wl.NNGP(NETS["erf"]), 0.8),
 }
 

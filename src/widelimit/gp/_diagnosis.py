@@ -11,7 +11,7 @@ import numpy as np
 from .. import _check
 from .._blas import blas_threads
 from ..kernels import AbstractKernel
-from ._choice import RIDGES, SHUFFLE
+from ._choice import RIDGES, drawn_rows
 from ._path import ridge_path
 
 ROWS = 1000
@@ -84,9 +84,8 @@ def diagnose(
     x = np.asarray(_check.inputs(x, "x"), np.float64)
     y = np.asarray(_check.targets(y, len(x), "y"), np.float64)
     found = [*_data_findings(x.reshape(len(x), -1), y)]
-    if len(x) > ROWS:
-        rows = np.sort(np.random.default_rng(SHUFFLE).choice(len(x), ROWS, replace=False))
-        x, y = x[rows], y[rows]
+    rows = drawn_rows(len(x), ROWS)
+    x, y = x[rows], y[rows]
     matrix = np.asarray(kernel(x))
     with blas_threads(len(x)):
         return (*found, *_kernel_findings(matrix, x.reshape(len(x), -1)), *_fit_findings(matrix, y, ridge, border))

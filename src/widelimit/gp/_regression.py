@@ -13,7 +13,7 @@ from .. import _check
 from .._blas import blas_threads
 from .._precision import evaluate
 from ..kernels import AbstractKernel
-from ._choice import RIDGES, SHUFFLE, AbstractCriterion, Evidence
+from ._choice import RIDGES, AbstractCriterion, Evidence, drawn_rows
 from ._path import RidgePath
 from ._weighted import cavity, inverse_of, weighted_path, weighted_scores
 
@@ -259,7 +259,7 @@ def _chosen(
     tried = multiples * np.average(matrix.diagonal(), weights=weights)
     whole = len(y) <= rows
     if not whole:
-        part = np.sort(np.random.default_rng(SHUFFLE).choice(len(y), rows, replace=False))
+        part = drawn_rows(len(y), rows)
         matrix, y, weights = matrix[np.ix_(part, part)], y[part], weights[part]
     path = weighted_path(matrix, y, tried, weights)
     best = int(np.nanargmax(weighted_scores(criterion, path, matrix, y, weights)))
