@@ -8,7 +8,8 @@ from collections.abc import Callable
 
 import numpy as np
 
-from widelimit import gp
+import widelimit as wl
+from widelimit import gp, kernels, solve
 
 ROWS = 800
 """Rows on which both Gaussian processes look for their hyperparameters; the posterior is of all rows."""
@@ -18,18 +19,44 @@ Fitted = Callable[[np.ndarray], tuple[np.ndarray, np.ndarray]]
 
 @dataclasses.dataclass(frozen=True)
 class Method:
-    """A name, and what fits rows (n, d) and targets (n,)."""
+    """A name, what fits rows (n, d) and targets (n,), and the method with which it is compared."""
 
     name: str
     fit: Callable[[np.ndarray, np.ndarray, int], Fitted]
+    against: str = "RBF GP"
 
 
 def _ours(x: np.ndarray, y: np.ndarray, _: int) -> Fitted:
-    return gp.learn(x, y, relevance=gp.Relevance(rows=ROWS)).predict
+    return gp.learn(x, y, relevance=gp.Relevance(rows=ROWS), rows=ROWS).predict
 
 
 def _chosen(x: np.ndarray, y: np.ndarray, _: int) -> Fitted:
-    return gp.learn(x, y, relevance=None).predict
+    return gp.learn(x, y, relevance=None, rows=ROWS).predict
+
+
+def _untouched(x: np.ndarray, y: np.ndarray, _: int) -> Fitted:
+    kernel, noise = _start()
+    return _observed(gp.posterior(kernel, x, y, noise=noise, solver=solve.Cholesky()), noise)
+
+
+def _evidence(x: np.ndarray, y: np.ndarray, _: int) -> Fitted:
+    kernel, noise = _start()
+    seen = gp.drawn_rows(len(x), ROWS)
+    found = gp.maximize(kernel, x[seen], y[seen], noise=noise)
+    return _observed(gp.posterior(found.kernel, x, y, noise=found.noise, solver=solve.Cholesky()), found.noise)
+
+
+def _start() -> tuple[kernels.AbstractKernel, float]:
+    # What one would write down without looking at the data, whose targets have variance one.
+    return kernels.ScaledOutputs(wl.NTK(gp.dense_network(3, wl.Relu(), 2**0.5, 0.1)), 1.0), 0.1
+
+
+def _observed(posterior: gp.Posterior, noise: float) -> Fitted:
+    def predict(x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        mean, std = posterior.marginals(x)
+        return np.asarray(mean), np.sqrt(np.asarray(std) ** 2 + noise)
+
+    return predict
 
 
 def _rbf(x: np.ndarray, y: np.ndarray, seed: int) -> Fitted:
@@ -84,6 +111,8 @@ METHODS = {
     for method in (
         Method("ours", _ours),
         Method("ours, no relevance", _chosen),
+        Method("one network", _untouched),
+        Method("one network, evidence", _evidence, "one network"),
         Method("RBF GP", _rbf),
         Method("random forest", _forest),
         Method("boosting", _boosting),

@@ -5,6 +5,7 @@ import pytest
 
 import widelimit as wl
 from widelimit import gp
+from widelimit.kernels import ScaledInputs
 
 RNG = np.random.default_rng(3)
 X = RNG.standard_normal((40, 4))
@@ -108,6 +109,31 @@ def test_maximize_improves_and_finds_the_relevant_feature():
     assert found.kernel.scales[0] > 20 * found.kernel.scales[1:].max()
     there = gp.log_marginal_likelihood(found.kernel, x, y, noise=found.noise)
     assert found.value == pytest.approx(float(there), rel=1e-9)
+
+
+def test_held_scales_add_their_log_density():
+    rng = np.random.default_rng(3)
+    x = rng.standard_normal((30, 3))
+    y = np.sin(2 * x[:, 0])
+    start = ScaledInputs(wl.NNGP(NET), np.ones(3))
+    free, held, stiff = (
+        gp.maximize(start, x, y, noise=0.1, held={"scales": tau} if tau else {}, steps=40) for tau in (None, 0.5, 1e-4)
+    )
+    evidence = float(gp.log_marginal_likelihood(held.kernel, x, y, noise=held.noise))
+    moved = np.log(held.kernel.scales)
+    np.testing.assert_allclose(held.value, evidence - (moved**2).sum() / (2 * 0.5**2), rtol=1e-9)
+    assert stiff.value < held.value < free.value
+    assert 0.1 < np.abs(moved).max() < np.abs(np.log(free.kernel.scales)).max()
+    np.testing.assert_allclose(stiff.kernel.scales, 1, atol=1e-3)
+
+
+def test_a_steep_score_is_not_left_where_it_starts():
+    # The slope is so large that a first step along all of it meets matrices that are not positive definite.
+    x = np.linspace(-2, 2, 40)[:, None] * np.array([1.0, 0.5])
+    y = x[:, 0] ** 2 - 1
+    found = gp.maximize(ScaledInputs(wl.NNGP(NET), np.ones(2)), x, y, noise=1e-8, steps=20)
+    assert found.steps > 5
+    assert found.value > found.start + 10
 
 
 def test_maximize_moves_what_is_free_alone():

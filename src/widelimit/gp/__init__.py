@@ -46,7 +46,6 @@ from ._evidence import leave_one_out as leave_one_out
 from ._evidence import log_marginal_likelihood as log_marginal_likelihood
 from ._gaussian import Gaussian as Gaussian
 from ._learn import Learned as Learned
-from ._learn import Relevance as Relevance
 from ._learn import calibration as calibration
 from ._learn import learn as learn
 from ._maximize import Maximum as Maximum
@@ -59,3 +58,7 @@ from ._regression import KernelRegression as KernelRegression
 from ._regression import kernel_regression as kernel_regression
 from ._regression import rebuilt as rebuilt
 from ._regression import weighted as weighted
+from ._relevance import Refinement as Refinement
+from ._relevance import Relevance as Relevance
+from ._relevance import Tried as Tried
+from ._relevance import refine as refine

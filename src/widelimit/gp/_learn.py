@@ -10,36 +10,12 @@ import numpy as np
 
 from .. import _check
 from .._typing import Callable
-from ..kernels import AbstractKernel, ScaledInputs, ScaledOutputs
+from ..kernels import AbstractKernel, ScaledOutputs
 from ..solve import AbstractSolver, Cholesky
 from ._choice import ROWS, AbstractCriterion, Candidate, Choice, Evidence, candidates, choose, drawn_rows, unheard
 from ._evidence import leave_one_out
-from ._maximize import Maximum, maximize
 from ._posterior import Posterior, posterior
-
-
-@dataclasses.dataclass(frozen=True)
-class Relevance:
-    """Refine the best candidates: scales of every feature, weights, biases and noise where the evidence is largest.
-
-    Attributes
-    ----------
-    best
-        How many candidates, of different networks, are refined.
-    rows
-        Most rows whose evidence is taken.
-    steps
-        Most iterations of each.
-    """
-
-    best: int = 2
-    rows: int = 800
-    steps: int = 60
-
-    def __post_init__(self) -> None:
-        """Check the numbers."""
-        for name in ("best", "rows", "steps"):
-            _check.positive_int(getattr(self, name), name)
+from ._relevance import Refinement, Relevance, refine
 
 
 @dataclasses.dataclass(frozen=True)
@@ -52,15 +28,15 @@ class Learned:
         Given all rows. ``posterior.noise`` is the variance of the noise.
     choice
         The candidates.
-    refined
-        What evidence found from the best of them, best first; none without `Relevance`.
+    refinement
+        What a scale for each feature brought on rows that were left out; None without `Relevance`.
     mean
         What was taken off the targets, (o,).
     """
 
     posterior: Posterior
     choice: Choice
-    refined: tuple[tuple[str, Maximum], ...]
+    refinement: Refinement | None
     mean: np.ndarray
 
     def predict(self, x: Any) -> tuple[np.ndarray, np.ndarray]:
@@ -89,9 +65,9 @@ def learn(
 ) -> Learned:
     r"""Return a Gaussian process for data: kernel, relevance of features, scale and noise chosen from the data.
 
-    1. `choose` scores the candidates at every ridge. 2. The best few are refined by `maximize`, each feature with a
-    scale of its own; the result is taken if targets left out one at a time are likelier under it. 3. The posterior is
-    found on all rows. 4. Its scale is set where left-out targets have the variance that is predicted, in closed form.
+    1. `choose` scores the candidates at every ridge. 2. `refine` gives each feature a scale of its own, where rows that
+    are left out are better predicted so. 3. The posterior is found on all rows. 4. Its scale is set where targets that
+    were left out have the variance that is predicted.
 
     Parameters
     ----------
@@ -102,7 +78,7 @@ def learn(
     criterion
         How candidates are compared.
     relevance
-        How the best are refined; None leaves them as they are, which is faster by far.
+        How the best is refined; None leaves it as it is, which is faster by far, and so do fewer than two rows a fold.
     rows
         Most rows on which candidates are compared.
     solver
@@ -121,27 +97,19 @@ def learn(
     mean = targets.mean(0)
     centred = targets - mean
     among = candidates() if among is None else among
-    total = len(among) + (relevance.best if relevance else 0)
+    total = len(among) + (relevance.folds * len(relevance.spreads) + 1 if relevance else 0)
     choice = choose(among, x, centred, criterion=criterion, rows=rows, progress=lambda done, _: progress(done, total))
     kernel: AbstractKernel = ScaledOutputs(choice.best.kernel, choice.best.scale)
-    noise = choice.best.noise
-    refined: tuple[tuple[str, Maximum], ...] = ()
-    if relevance:
-        refined = _refine(choice, x, centred, relevance, lambda done: progress(len(among) + done, total))
-        sought = refined[0][1]
-        seen = drawn_rows(len(x), relevance.rows)
-        # Evidence prefers what maximises it; targets left out tell whether so many scales were learnt from noise.
-        plain, found = (
-            leave_one_out(k, x[seen], centred[seen], noise=r).log_density
-            for k, r in ((kernel, noise), (sought.kernel, sought.noise))
-        )
-        if found > plain:
-            kernel, noise = sought.kernel, sought.noise
-    scale = calibration(kernel, x, centred, noise)
+    noise, scale, refinement = choice.best.noise, None, None
+    if relevance and len(x) >= 2 * relevance.folds:
+        refinement = refine(choice.best, x, centred, relevance, lambda done, _: progress(len(among) + done, total))
+        if refinement.found:
+            kernel, noise, scale = refinement.found.kernel, refinement.found.noise, refinement.best.inflation
+    scale = scale or calibration(kernel, x, centred, noise)
     kernel = ScaledOutputs(kernel, scale)
     y_fit = centred[:, 0] if np.ndim(y) == 1 else centred
     fitted = posterior(kernel, x, y_fit, noise=noise * scale, solver=solver)
-    return Learned(fitted, choice, refined, mean)
+    return Learned(fitted, choice, refinement, mean)
 
 
 def calibration(kernel: AbstractKernel, x: np.ndarray, y: np.ndarray, noise: float, *, rows: int = ROWS) -> float:
@@ -162,16 +130,3 @@ def calibration(kernel: AbstractKernel, x: np.ndarray, y: np.ndarray, noise: flo
     found = leave_one_out(kernel, x[chosen], y[chosen], noise=noise)
     squares = ((y[chosen] - found.mean) ** 2).mean(-1) / np.asarray(found.variance)
     return max(float(squares.mean()), np.finfo(np.float64).tiny)
-
-
-def _refine(
-    choice: Choice, x: np.ndarray, y: np.ndarray, relevance: Relevance, progress: Callable[[int], object]
-) -> tuple[tuple[str, Maximum], ...]:
-    rows = drawn_rows(len(x), relevance.rows)
-    found = []
-    for scored in choice.table[: relevance.best]:
-        start = ScaledOutputs(ScaledInputs(scored.kernel, np.ones(x.shape[1:])), scored.scale)
-        best = maximize(start, x[rows], y[rows], noise=scored.noise, steps=relevance.steps)
-        found.append((scored.name, best))
-        progress(len(found))
-    return tuple(sorted(found, key=lambda pair: -pair[1].value))

@@ -5,7 +5,8 @@ from __future__ import annotations
 import dataclasses
 import functools
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import Any
 
 import jax
@@ -25,6 +26,7 @@ POSITIVE = ("weight_std", "bias_std", "scales", "variance")
 """Hyperparameters that are scales: they move by factors, and one that is zero stays."""
 REACH = 8.0
 """How far the logarithm of a scale may move from where it starts."""
+UNHELD: Mapping[str, float] = MappingProxyType({})
 
 
 @dataclasses.dataclass(frozen=True)
@@ -59,11 +61,14 @@ def maximize(
     noise: float,
     score: Callable[..., Array] = log_marginal_likelihood,
     free: Sequence[str] = POSITIVE,
+    held: Mapping[str, float] = UNHELD,
     steps: int = 100,
 ) -> Maximum:
-    """Return the hyperparameters of a kernel, and the noise, at which data are most likely (L-BFGS).
+    r"""Return the hyperparameters of a kernel, and the noise, at which data are most likely (L-BFGS).
 
     Scales move in their logarithm, all other hyperparameters as they are. What is found is never worse than the start.
+    With ``held`` the score is the log density of data and scales together, up to a constant: the logarithms of the
+    scales are normal around the start, and :math:`-(\log s-\log s_0)^2/2\tau^2` is added for each.
 
     Parameters
     ----------
@@ -77,6 +82,8 @@ def maximize(
         `log_marginal_likelihood`, or another function of the same arguments that returns a number.
     free
         Names of the fields that may move; all others stay.
+    held
+        Names of fields that are scales, with the standard deviation τ of their logarithms; others are free.
     steps
         Most iterations.
 
@@ -87,12 +94,16 @@ def maximize(
     """
     _check.instance(kernel, AbstractKernel, "kernel", "NNGP(net)")
     _check.positive_int(steps, "steps")
+    for name, deviation in held.items():
+        if name not in POSITIVE or not 0 < deviation < np.inf:
+            raise ValueError(f"held has {name!r}: {deviation}; expected positive numbers for some of {POSITIVE}.")
     x, y = np.asarray(_check.inputs(x, "x"), np.float64), np.asarray(_check.real(y, "y"), np.float64)
     if jnp.ndim(noise) or not noise > 0:
         raise ValueError(f"noise is {noise}; expected one positive number at which the search starts.")
     check_noise(noise, len(x))
     places = _places(kernel, free)
     start = places.point(kernel, noise)
+    precision = places.precision(held)
     value = float(score(kernel, x, y, noise=noise))
     slopes = functools.partial(_by_jax, score)
     if score in SLOPES and all(places.logarithmic):
@@ -102,18 +113,21 @@ def maximize(
         try:
             found, in_leaves, in_noise = slopes(*places.at(kernel, point), x, y)
         except (ValueError, np.linalg.LinAlgError):
-            # Too little noise, or an overflow: no place to go.
-            return np.inf, np.zeros_like(point)
-        return -found, -places.chained(in_leaves, in_noise, point)
+            # Too little noise, or an overflow: worse than the start by a finite number, from which a search turns back.
+            return len(x) - value, np.zeros_like(point)
+        pull = precision * (point - start)
+        return 0.5 * float(pull @ (point - start)) - found, pull - places.chained(in_leaves, in_noise, point)
 
     reach = np.where(places.logarithmic_entries, REACH, np.inf)
+    # Where every bound is finite, the first step of L-BFGS-B is the whole slope and not of length one.
+    upper = np.append(start[:-1] + reach[:-1], np.inf)
     with blas_threads(len(x)):
         found = scipy.optimize.minimize(
             negative,
             start,
             jac=True,
             method="L-BFGS-B",
-            bounds=list(zip(start - reach, start + reach, strict=True)),
+            bounds=list(zip(start - reach, upper, strict=True)),
             options={"maxiter": steps},
         )
     if not -found.fun >= value:
@@ -126,6 +140,7 @@ def maximize(
 class _Places:
     # The leaves of a kernel that move, and the noise behind them, as one point of the search.
     paths: tuple[str, ...]
+    names: tuple[str, ...]
     indices: tuple[int, ...]
     shapes: tuple[tuple[int, ...], ...]
     logarithmic: tuple[bool, ...]
@@ -140,6 +155,10 @@ class _Places:
         values = np.concatenate([*(np.ravel(np.asarray(leaves[i], float)) for i in self.indices), [noise]])
         logarithmic = self.logarithmic_entries
         return np.where(logarithmic, np.log(np.where(logarithmic, values, 1)), values)
+
+    def precision(self, held: Mapping[str, float]) -> np.ndarray:
+        each = [held[name] ** -2.0 if name in held else 0.0 for name in self.names]
+        return np.concatenate([np.repeat(each, [math.prod(shape) for shape in self.shapes]), [0.0]])
 
     def values(self, point: np.ndarray) -> np.ndarray:
         logarithmic = self.logarithmic_entries
@@ -173,6 +192,7 @@ def _places(kernel: AbstractKernel, free: Sequence[str]) -> _Places:
     ]
     return _Places(
         tuple(jax.tree_util.keystr(flat[i][0]) for i in moving),
+        tuple(names[i] for i in moving),
         tuple(moving),
         tuple(np.shape(flat[i][1]) for i in moving),
         tuple(names[i] in POSITIVE for i in moving),

@@ -51,8 +51,9 @@ class FitConfig:
     seed
         Of the split.
     relevance
-        Whether the best candidate is refined: a scale of its own for each feature, weights, biases and noise, all where
-        the evidence of up to 800 rows is largest. It takes a minute or so, and finds features that say nothing.
+        Whether to refine the best candidate: a scale of its own for each feature, weights, biases and noise, all where
+        up to 800 rows are likeliest, if rows that are left out are better predicted so (`gp.refine`). It takes a minute
+        or so, and finds features that say nothing.
     """
 
     criterion: str | None = None
@@ -144,7 +145,9 @@ def fit(source: str, target: str | None, config: FitConfig = FitConfig(), progre
         progress=lambda done, _: tell(done, steps, f"candidate {done} of {len(among)}"),
     )
     tell(len(among), steps, "refining the best" if config.relevance else "testing on held-out rows")
-    chosen = _refined(choice, x[train], y[train], raw) if config.relevance else _plainly(choice, first)
+    chosen = _plainly(choice, first)
+    if config.relevance:
+        chosen = _refined(chosen, gp.refine(choice.best, x[train], _standard(y[train], bool(raw.classes))))
     seen = x[train] * chosen.scales
     tried = _machine(chosen, raw, seen, y[train])
     findings = gp.diagnose(chosen.kernel, seen, y[train], ridge=chosen.ridge, border=choice.best.at_border)
@@ -233,11 +236,12 @@ def _standard(y: np.ndarray, classes: bool) -> np.ndarray:
 
 @dataclasses.dataclass(frozen=True)
 class _Chosen:
-    # A kernel of inputs whose standardised features are multiplied by scales (d,).
+    # A kernel of inputs whose standardised features are multiplied by scales (d,), and what is to be said of these.
     name: str
     kernel: AbstractKernel
     ridge: float
     scales: np.ndarray
+    notes: tuple[str, ...] = ()
 
 
 def _plainly(choice: gp.Choice, columns: Columns) -> _Chosen:
@@ -245,16 +249,17 @@ def _plainly(choice: gp.Choice, columns: Columns) -> _Chosen:
     return _Chosen(best.name, best.kernel, best.ridge, np.ones(len(columns.mean)))
 
 
-def _refined(choice: gp.Choice, x: np.ndarray, y: np.ndarray, raw: Raw) -> _Chosen:
-    best, rows = choice.best, gp.drawn_rows(len(x), gp.Relevance().rows)
-    start = ScaledOutputs(ScaledInputs(best.kernel, np.ones(x.shape[1])), best.scale)
-    targets = _standard(y, bool(raw.classes))[rows]
-    found = gp.maximize(start, x[rows], targets, noise=best.noise, steps=gp.Relevance().steps)
-    assert isinstance(found.kernel, ScaledOutputs)
-    inner = found.kernel.kernel
+def _refined(chosen: _Chosen, refinement: gp.Refinement) -> _Chosen:
+    before, best = refinement.tried[0].density, max(refinement.tried[1:], key=lambda one: one.density).density
+    note = f"Log density of a left-out target: {best:.3g} with a scale for each feature, {before:.3g} without"
+    if refinement.found is None:
+        return dataclasses.replace(chosen, notes=(f"{note}; none is used.",))
+    outer = refinement.found.kernel
+    assert isinstance(outer, ScaledOutputs)
+    inner = outer.kernel
     assert isinstance(inner, ScaledInputs)
-    ridge = found.noise / float(found.kernel.variance)
-    return _Chosen(f"{best.name}, refined", inner.kernel, ridge, np.asarray(inner.scales, np.float64))
+    ridge, scales = refinement.found.noise / float(outer.variance), np.asarray(inner.scales, np.float64)
+    return _Chosen(f"{chosen.name}, refined", inner.kernel, ridge, scales, (f"{note}; they are used.",))
 
 
 def _machine(best: _Chosen, raw: Raw, x: np.ndarray, y: np.ndarray) -> KernelRegression | Classes:
@@ -289,7 +294,11 @@ def _document(
         {f.name: getattr(row, f.name) for f in dataclasses.fields(row) if f.name != "kernel"} for row in choice.table
     ]
     dropped = [name for name in raw.features if name not in columns.features]
-    notes = [*raw.notes, f"Of {len(raw.x)} rows, {len(train)} train and {len(test)} test; the model learns from all."]
+    notes = [
+        *raw.notes,
+        *chosen.notes,
+        f"Of {len(raw.x)} rows, {len(train)} train and {len(test)} test; the model learns from all.",
+    ]
     if dropped:
         notes.append(f"Left out, since constant: {listed(dropped)}.")
     border = f"at the {best.at_border} ridge that was tried, " if best.at_border else ""
@@ -311,7 +320,9 @@ def _document(
             "compared_rows": len(choice.rows),
             "test": scores,
             "findings": [dataclasses.asdict(finding) for finding in findings],
-            "relevance": dict(zip(columns.features, chosen.scales.tolist(), strict=True)) if config.relevance else {},
+            "relevance": dict(zip(columns.features, chosen.scales.tolist(), strict=True))
+            if np.ptp(chosen.scales)
+            else {},
             "verdict": f"{chosen.name}, {border}{scores['sentence']}",
             "environment": environment(seconds),
         }
