@@ -14,6 +14,9 @@ from widelimit import gp, kernels, solve
 ROWS = 800
 """Rows on which both Gaussian processes look for their hyperparameters; the posterior is of all rows."""
 
+MOST_SCALES = 50
+"""Features up to which the RBF kernel has a length scale for each: with 128 a fit takes a quarter of an hour."""
+
 Fitted = Callable[[np.ndarray], tuple[np.ndarray, np.ndarray]]
 
 
@@ -64,7 +67,8 @@ def _rbf(x: np.ndarray, y: np.ndarray, seed: int) -> Fitted:
     from sklearn.gaussian_process.kernels import RBF, ConstantKernel, WhiteKernel
 
     d = x.shape[1]
-    start = ConstantKernel() * RBF(np.full(d, d**0.5), (1e-2, 1e4)) + WhiteKernel(0.1, (1e-6, 10.0))
+    scale = d**0.5 if d > MOST_SCALES else np.full(d, d**0.5)
+    start = ConstantKernel() * RBF(scale, (1e-2, 1e4)) + WhiteKernel(0.1, (1e-6, 10.0))
     some = np.random.default_rng(seed).permutation(len(x))[:ROWS]
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of length scales at their bounds: features that do not matter

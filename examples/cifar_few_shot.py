@@ -7,11 +7,14 @@ average pooling, n training images, accuracy on a test set, mean over draws.
 
 The file holds arrays x_train, y_train, x_test, y_test: images (n, height, width, channels) and numbers of classes.
 Without one, the 8×8 digits of scikit-learn are used. All sizes of a draw share one kernel: a smaller set is the
-beginning of the larger, with as many images of each class.
+beginning of the larger, with as many images of each class. With --out, what each draw gave is kept in a file of JSON
+lines, and a run that was interrupted goes on behind the last of them.
 """
 
 import argparse
+import json
 import os
+import pathlib
 import time
 
 import numpy as np
@@ -59,6 +62,16 @@ def accuracy(train, cross, y, y_test):
     return np.mean(scores.argmax(1) == y_test)
 
 
+def measure(net, images, sizes, draw):
+    """Return the accuracy for each size, and the seconds that the kernels took."""
+    x, y, x_test, y_test = images
+    chosen, kernel, start = balanced(y, max(sizes), draw), wl.NTK(net), time.perf_counter()
+    train = np.asarray(kernel(x[chosen]), np.float64)
+    cross = np.asarray(kernel(x_test, x[chosen]), np.float64)
+    seconds = time.perf_counter() - start
+    return [accuracy(train[:n, :n], cross[:, :n], y[chosen[:n]], y_test) for n in sizes], seconds
+
+
 def main():
     """Print a table: one line per depth and size, as they are known."""
     small = os.environ.get("WIDELIMIT_EXAMPLE_SIZE") == "small"
@@ -68,24 +81,31 @@ def main():
     parser.add_argument("--sizes", type=int, nargs="+", default=[20] if small else [40, 160])
     parser.add_argument("--test", type=int, default=20 if small else 200)
     parser.add_argument("--draws", type=int, default=1 if small else 3)
+    parser.add_argument("--out", type=pathlib.Path, help="keep what each draw gave here, and go on behind it")
     args = parser.parse_args()
     x, y, x_test, y_test = data(args.images)
-    x_test, y_test = x_test[: args.test], y_test[: args.test]
+    images = x, y, x_test[: args.test], y_test[: args.test]
+    lines = args.out.read_text().splitlines() if args.out and args.out.exists() else []
+    kept = [json.loads(line) for line in lines if line.endswith("}")]
     for depth in args.depths:
-        net, found, start = network(depth), [], time.perf_counter()
-        print(f"depth {depth}: {wl.Auto().select(net, x_test, x[: max(args.sizes)])}")
+        net, rows = network(depth), []
+        print(f"depth {depth}: {wl.Auto().select(net, images[2], x[: max(args.sizes)])}")
         for draw in range(args.draws):
-            chosen = balanced(y, max(args.sizes), draw)
-            kernel = wl.NTK(net)
-            train = np.asarray(kernel(x[chosen]), np.float64)
-            cross = np.asarray(kernel(x_test, x[chosen]), np.float64)
-            found.append([accuracy(train[:n, :n], cross[:, :n], y[chosen[:n]], y_test) for n in args.sizes])
-            print(f"  draw {draw}: " + ", ".join(f"n={n} {a:.1%}" for n, a in zip(args.sizes, found[-1], strict=True)))
-        seconds = (time.perf_counter() - start) / args.draws
-        for n, column in zip(args.sizes, np.transpose(found), strict=True):
+            key = {"depth": depth, "draw": draw, "sizes": args.sizes, "test": args.test, "images": args.images}
+            row = next((one for one in kept if key.items() <= one.items()), None)
+            if row is None:
+                found, seconds = measure(net, images, args.sizes, draw)
+                row = {**key, "accuracy": found, "seconds": seconds}
+                if args.out:
+                    with args.out.open("a") as file:
+                        file.write(json.dumps(row) + "\n")
+            rows.append(row)
+            told = ", ".join(f"n={n} {a:.1%}" for n, a in zip(args.sizes, row["accuracy"], strict=True))
+            print(f"  draw {draw}: {told}", flush=True)
+        for n, column in zip(args.sizes, np.transpose([row["accuracy"] for row in rows]), strict=True):
             error = f" ± {column.std(ddof=1) / len(column) ** 0.5:.1%}" if len(column) > 1 else ""
-            print(f"depth {depth}, n = {n}: {column.mean():.1%}{error} right on {len(y_test)}")
-        print(f"depth {depth}: {seconds:.0f} s per draw")
+            print(f"depth {depth}, n = {n}: {column.mean():.1%}{error} right on {len(images[2])}")
+        print(f"depth {depth}: {np.mean([row['seconds'] for row in rows]):.0f} s per draw")
 
 
 if __name__ == "__main__":

@@ -80,6 +80,54 @@ def image_net(seed):
     return wl.serial(*layers, draw.weights(), draw.activation(), pool, wl.Dense(1))
 
 
+def mixed_net(seed):
+    """Return a random network for signals over one or two axes, and the shape of its inputs.
+
+    Every convolution, pool and branch has a padding, stride and dilation of its own.
+    """
+    rng = np.random.default_rng(seed)
+    axes = int(rng.integers(1, 3))
+    shape = (*(int(n) for n in rng.integers(3, 7, axes)), 2)
+    paddings = [arch.Zeros(), arch.Valid(), arch.Circular()]
+    activations = [*KNOWN, arch.Tanh, lambda: wl.Sin(1.0, 1.2, 0.3), lambda: wl.ABRelu(-0.3, 1.1)]
+
+    def one_of(things):
+        return things[rng.integers(len(things))]
+
+    def each_axis(numbers):
+        return tuple(int(one_of(numbers)) for _ in range(axes))
+
+    def conv(strides=True):
+        stride = each_axis([1, 1, 1, 2]) if strides else (1,) * axes
+        scales = float(rng.uniform(0.7, 1.6)), float(one_of([0, 0.2, 0.5]))
+        where = {"strides": stride, "padding": one_of(paddings), "dilation": each_axis([1, 1, 1, 2])}
+        return wl.Conv(4, each_axis([1, 2, 3, 3]), *scales, **where)
+
+    def branch(depth):
+        layers = [layer for _ in range(depth) for layer in (conv(rng.random() < 0.4), one_of(activations)())]
+        layers += [conv(False)] if rng.random() < 0.6 else []
+        return wl.serial(*layers or [wl.Identity()])
+
+    def block():
+        kind = rng.choice(5, p=[0.4, 0.15, 0.2, 0.2, 0.05])
+        if kind == 0:
+            return [conv(), one_of(activations)()]
+        if kind == 1:
+            pool = one_of([wl.AvgPool, arch.SumPool])
+            return [pool(each_axis([1, 2, 2, 3]), strides=each_axis([1, 2]), padding=one_of(paddings))]
+        if kind == 2:
+            return [wl.residual(one_of(activations)(), wl.Conv(4, each_axis([1, 3]), 1.2, 0.1, padding=paddings[0]))]
+        if kind == 3:
+            other = branch(int(rng.integers(0, 2))) if rng.random() < 0.7 else wl.Identity()
+            return [arch.FanOut(2), arch.parallel(branch(int(rng.integers(1, 3))), other), arch.Sum()]
+        return [wl.Dense(4, 1.1, 0.2)]
+
+    body = [layer for _ in range(int(rng.integers(1, 4))) for layer in block()]
+    end = one_of([wl.GlobalAvgPool, arch.GlobalSumPool, wl.Flatten])()
+    last = [wl.Dense(4, 1.2, 0.1), one_of(activations)()] if rng.random() < 0.5 else []
+    return wl.serial(conv(), *body, end, *last, wl.Dense(1, 1.0, 0.1)), shape
+
+
 def inputs(seed, shape, count):
     """Return random inputs of a shape."""
     return np.random.default_rng(seed).standard_normal((count, *shape))

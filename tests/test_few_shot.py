@@ -45,3 +45,18 @@ def test_few_images_of_cifar(depth):
         cross = np.asarray(wl.NTK(net)(x_test[:150], x[chosen]), np.float64)
         found.append(few_shot.accuracy(train, cross, y[chosen], y_test[:150]))
     assert 0.213 - 0.075 < np.mean(found) < 0.213 + 0.075
+
+
+def test_a_run_goes_on_behind_what_it_kept(tmp_path, monkeypatch, capsys):
+    few_shot, out = example(), tmp_path / "kept.jsonl"
+    monkeypatch.setenv("WIDELIMIT_EXAMPLE_SIZE", "small")
+    measured = []
+    measure = few_shot.measure
+    monkeypatch.setattr(few_shot, "measure", lambda *a: measured.append(a[-1]) or measure(*a))
+    for draws in ("1", "2"):
+        monkeypatch.setattr("sys.argv", ["cifar_few_shot.py", "--draws", draws, "--out", str(out)])
+        few_shot.main()
+        with out.open("a") as file:
+            file.write('{"cut off\n')
+    assert measured == [0, 1]
+    assert "± " in capsys.readouterr().out

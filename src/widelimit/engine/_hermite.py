@@ -62,7 +62,7 @@ class Accuracy(NamedTuple):
     @staticmethod
     def of(dtype: Any) -> "Accuracy":
         """Return the errors that leave results within 1e-5, or 1e-9, of exact ones also at depth."""
-        return Accuracy(1e-8, 1e-9, 1e-5) if dtype == np.float32 else Accuracy(1e-11, 1e-13, 1e-7)
+        return Accuracy(1e-8, 1e-13, 1e-5) if dtype == np.float32 else Accuracy(1e-11, 1e-13, 1e-7)
 
 
 class Expansion(NamedTuple):

@@ -11,7 +11,22 @@ from typing import Any
 import numpy as np
 
 from ._hermite import HEADER, KNOWN, MOST
-from ._simd import WIDTH, greater, inline, lesser, load, part, pointer, root, spread, store, where_positive, zeros
+from ._simd import (
+    WIDTH,
+    greater,
+    inline,
+    lesser,
+    load,
+    narrowed,
+    part,
+    pointer,
+    root,
+    spread,
+    store,
+    where_positive,
+    widened,
+    zeros,
+)
 
 _SHARES = 1 / np.arange(1.0, MOST + 2)
 
@@ -38,20 +53,25 @@ def _needed(rows: Any, first: int, count: int, step: int, least: Any) -> int:
 
 @part
 def expand(table: Any, counts: tuple[int, int, int], q: Any, out: Any, step: int) -> Any:
-    """Write the rows of 16 inputs of variances ``q`` at a distance of ``step``; return second moment and mean."""
+    """Write the rows of 16 inputs of variances ``q`` at a distance of ``step``; return second moment and mean.
+
+    In double precision: over a wide interval of variances an activation that grows loses at its lower end what it
+    gained at the upper one.
+    """
     middle, scale, nodes, least = table[0], table[1], int(table[2]), table[3]
     lengths, even, odd = counts
-    s = root(greater(q, 0.0))
+    s = root(greater(widened(q), 0.0))
     t = (s - middle) * scale
     width, rows = nodes + 1, pointer(table, HEADER)
-    store(out, 0, s)
-    store(out, step, where_positive(s, 1.0 / s, 0.0))
+    store(out, 0, narrowed(s, out))
+    store(out, step, narrowed(where_positive(s, 1.0 / s, 0.0), out))
     for k in range(lengths + even + odd):
-        store(out, (k + KNOWN) * step, _interpolated(rows, (k + 2) * width, nodes, t, s))
+        store(out, (k + KNOWN) * step, narrowed(_interpolated(rows, (k + 2) * width, nodes, t, s), out))
     first = KNOWN + lengths
     store(out, 2 * step, zeros(out) + _needed(out, first, even, step, least))
     store(out, 3 * step, zeros(out) + _needed(out, first + even, odd, step, least))
-    return _interpolated(rows, 0, nodes, t, s), _interpolated(rows, width, nodes, t, s)
+    moment, mean = _interpolated(rows, 0, nodes, t, s), _interpolated(rows, width, nodes, t, s)
+    return narrowed(moment, out), narrowed(mean, out)
 
 
 @inline

@@ -169,6 +169,33 @@ def fitted(single: tuple[float, ...], double: tuple[float, ...]) -> Any:
     return function
 
 
+def _converted(builder: Any, value: Any, given: Lanes, to: Lanes) -> Any:
+    if given == to:
+        return value
+    convert = builder.fpext if to.dtype == types.float64 else builder.fptrunc
+    return convert(value, _vector(to.dtype))
+
+
+@_intrinsic
+def widened(typingctx, value):  # noqa: ARG001
+    """Return a vector in double precision."""
+
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:  # noqa: ARG001
+        return _converted(builder, args[0], signature.args[0], signature.return_type)
+
+    return Lanes(types.float64)(value), codegen
+
+
+@_intrinsic
+def narrowed(typingctx, value, memory):  # noqa: ARG001
+    """Return a vector in the precision of what is behind a pointer."""
+
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:  # noqa: ARG001
+        return _converted(builder, args[0], signature.args[0], signature.return_type)
+
+    return Lanes(memory.dtype)(value, memory), codegen
+
+
 @_intrinsic
 def pointer(typingctx, memory, index):  # noqa: ARG001
     """Return a pointer to an element of a flat array, or behind another pointer.
