@@ -127,7 +127,8 @@ def fit(source: str, target: str | None, config: FitConfig = FitConfig(), progre
     raw = read_file(source, target)
     if len(raw.x) > MOST_ROWS:
         raise ValueError(
-            f"{raw.name} has {len(raw.x)} rows; a kernel matrix in memory takes at most {MOST_ROWS}. Give fewer rows."
+            f"{raw.name} has {len(raw.x)} rows; a kernel matrix in memory takes at most {MOST_ROWS}. Give fewer, or use "
+            "widelimit.features.regress, which streams over any number."
         )
     train, test = _split(raw, config)
     columns = _columns(raw, source, target)
@@ -144,15 +145,21 @@ def fit(source: str, target: str | None, config: FitConfig = FitConfig(), progre
         rows=config.rows,
         progress=lambda done, _: tell(done, steps, f"candidate {done} of {len(among)}"),
     )
-    tell(len(among), steps, "refining the best" if config.relevance else "testing on held-out rows")
     chosen = _plainly(choice, first)
     if config.relevance:
-        chosen = _refined(chosen, gp.refine(choice.best, x[train], _standard(y[train], bool(raw.classes))))
+        refinement = gp.refine(
+            choice.best,
+            x[train],
+            _standard(y[train], bool(raw.classes)),
+            progress=lambda done, of: tell(len(among) + done / of, steps, f"scales of features, search {done} of {of}"),
+        )
+        chosen = _refined(chosen, refinement)
+    tell(len(among) + 1, steps, "testing on held-out rows")
     seen = x[train] * chosen.scales
     tried = _machine(chosen, raw, seen, y[train])
     findings = gp.diagnose(chosen.kernel, seen, y[train], ridge=chosen.ridge, border=choice.best.at_border)
     scores = _scored(tried, raw, x[test] * chosen.scales, y[test])
-    tell(len(among) + 1, steps, "fitting all rows")
+    tell(len(among) + 2, steps, "fitting all rows")
     whole = _scaled(columns, raw, np.arange(len(raw.x)), first.keep)
     last = dataclasses.replace(whole, std=whole.std / chosen.scales)
     machine = _machine(chosen, raw, last.standardised(raw.x), y)
