@@ -127,8 +127,8 @@ def fit(source: str, target: str | None, config: FitConfig = FitConfig(), progre
     raw = read_file(source, target)
     if len(raw.x) > MOST_ROWS:
         raise ValueError(
-            f"{raw.name} has {len(raw.x)} rows; a kernel matrix in memory takes at most {MOST_ROWS}. Give fewer, or use "
-            "widelimit.features.regress, which streams over any number."
+            f"{raw.name} has {len(raw.x)} rows; a kernel matrix in memory takes at most {MOST_ROWS}. Give fewer, or "
+            "use widelimit.features.regress, which streams over any number."
         )
     train, test = _split(raw, config)
     columns = _columns(raw, source, target)
