@@ -54,4 +54,5 @@ def test_engines_agree_with_the_golden_arrays(engine, name, x64):
             expected = ARRAYS[f"{name}/{kernel}12"]
             error = np.abs(np.asarray(values, np.float64) - expected).max() / np.abs(expected).max()
             assert error < tolerance, (kernel, kind)
-    jax.clear_caches()
+    if engine == "planes":
+        jax.clear_caches()  # Programs of hundreds of operations that nothing else runs.
