@@ -24,15 +24,15 @@ REFUSED = {"native": NEITHER | NOT_NATIVE, "planes": NEITHER}
 # At coincident inputs the arrays themselves err by the root of the precision per kinked layer.
 KINKED = ("Relu", "Abs", "LeakyRelu", "ABRelu")
 QUICK = {("native", name) for name in CASES} | {("planes", "000_fc"), ("planes", "018_cnn_stride")}
-DEEP = {"006_fc_deep", "032_fc_deep"}
+FIRST = {case["kind"]: name for name, case in reversed(CASES.items())}.values()
 
 
 def rows():
-    """Loops are quick for all networks; what XLA compiles is slow, and most so at great depth."""
+    """Loops are quick for all networks; of what XLA compiles the first of each kind is slow, the others thorough."""
     for engine in ENGINES:
         for name in CASES:
             known = (engine, name) in QUICK or name in REFUSED[engine]
-            marks = () if known else pytest.mark.thorough if name in DEEP else pytest.mark.slow
+            marks = () if known else pytest.mark.slow if name in FIRST else pytest.mark.thorough
             yield pytest.param(engine, name, id=f"{engine}-{name}", marks=marks)
 
 
