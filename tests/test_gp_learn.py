@@ -37,6 +37,19 @@ def test_relevance_improves_evidence_and_prediction(fitted):
     assert scales[:3].min() > 2 * scales[3:].max()
 
 
+def test_one_feature_of_many_is_found_where_all_together_look_like_noise():
+    rng = np.random.default_rng(4)
+    x = rng.standard_normal((120, 20))
+    y = np.sin(2 * x[:, 0]) + 0.1 * rng.standard_normal(120)
+    y -= y.mean()
+    best = gp.choose(gp.candidates(depths=(2,)), x, y).best
+    assert best.noise > np.var(y) / 2
+    refinement = gp.refine(best, x, y, QUICK)
+    assert refinement.best.density > refinement.tried[0].density + 0.5
+    scales = refinement.found.kernel.kernel.scales
+    assert scales[0] > 3 * scales[1:].max()
+
+
 def test_scales_are_not_learnt_from_noise():
     rng = np.random.default_rng(0)
     x, y = rng.standard_normal((30, 12)), rng.standard_normal(30)

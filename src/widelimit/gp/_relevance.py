@@ -148,8 +148,18 @@ def refine(
 
 
 def _sought(scored: Scored, x: np.ndarray, y: np.ndarray, spread: float, steps: int) -> Maximum:
-    start = ScaledOutputs(ScaledInputs(scored.kernel, np.ones(x.shape[1:])), scored.scale)
-    return maximize(start, x, y, noise=scored.noise, held={"scales": spread}, steps=steps)
+    scaled, total = ScaledInputs(scored.kernel, np.ones(x.shape[1:])), float(np.mean(y**2))
+    starts = [(scored.scale, scored.noise)]
+    if scored.noise > total / 2:
+        # Where most of the targets counts as noise, no scale has a slope to follow; a start that takes little for
+        # noise finds the few features that matter, if there are such.
+        diagonal = float(np.mean(np.asarray(scored.kernel.diagonal(x))))
+        starts.append((0.9 * total / diagonal, 0.1 * total))
+    found = [
+        maximize(ScaledOutputs(scaled, scale), x, y, noise=noise, held={"scales": spread}, steps=steps)
+        for scale, noise in starts
+    ]
+    return max(found, key=lambda one: one.value)
 
 
 def _left_out(
