@@ -122,14 +122,20 @@ def test_several_outputs_and_progress():
     assert calls[-1] == (8, 8)
 
 
-BEST = gp.choose(gp.candidates(depths=(1,)), np.eye(3), np.arange(3.0) - 1).best
+def best():
+    return gp.choose(gp.candidates(depths=(1,)), np.eye(3), np.arange(3.0) - 1).best
+
+
 REFUSED = {
     "rows": (lambda: gp.Relevance(rows=0), "rows is 0"),
     "folds": (lambda: gp.Relevance(folds=1), "folds is 1"),
     "spreads": (lambda: gp.Relevance(spreads=(0.3, 0.0)), r"spreads is \(0.3, 0.0\)"),
-    "few rows": (lambda: gp.refine(BEST, np.ones((5, 2)), np.ones(5)), "x has 5 rows; expected at least 6"),
+    "few rows": (lambda: gp.refine(best(), np.ones((5, 2)), np.arange(5.0)), "x has 5 rows; expected at least 6"),
+    "lengths": (lambda: gp.refine(best(), np.ones((9, 2)), np.ones(8)), "y has"),
+    "constant": (lambda: gp.refine(best(), np.ones((9, 2)), np.ones(9)), "y is constant"),
+    "constant, learnt": (lambda: gp.learn(np.eye(9), np.full((9, 2), 3.0)), "y is constant"),
     "held": (
-        lambda: gp.maximize(BEST.kernel, np.eye(3), np.ones(3), noise=0.1, held={"noise": 1.0}),
+        lambda: gp.maximize(best().kernel, np.eye(3), np.ones(3), noise=0.1, held={"noise": 1.0}),
         "held has 'noise'",
     ),
     "criterion": (lambda: gp.learn(np.ones((3, 1)), np.ones(3), criterion="evidence"), "criterion is 'evidence'"),

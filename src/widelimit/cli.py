@@ -152,7 +152,7 @@ def fit(
     rows: Annotated[int, typer.Option(help="Most rows on which candidates are compared.")] = 2000,
     seed: Annotated[int, typer.Option(help="Seed of the split.")] = 0,
     relevance: Annotated[
-        bool, typer.Option("--relevance", help="Refine the best: a scale for each feature, by evidence; slower.")
+        bool, typer.Option("--relevance", help="Seek a scale for each feature; kept if it predicts better.")
     ] = False,
     out: Annotated[pathlib.Path, typer.Option(help="Folder for the model and its report.")] = pathlib.Path("model"),
     as_json: Annotated[bool, typer.Option("--json", help="Print the JSON report alone; no progress bar.")] = False,

@@ -274,12 +274,12 @@ def choose(
     Raises
     ------
     ValueError
-        If there is no candidate, shapes do not match, or data are not finite.
+        If there is no candidate, shapes do not match, data are not finite, or no target varies.
     """
     if not candidates:
         raise ValueError("candidates is empty; expected at least one.")
     x = np.asarray(_check.inputs(x, "x"))
-    targets = np.asarray(_check.targets(y, len(x), "y"), np.float64)
+    targets = varying(y, len(x))
     _check.positive_int(rows, "rows")
     chosen = drawn_rows(len(x), rows)
     x, targets = x[chosen].astype(np.float64), targets[chosen]
@@ -296,6 +296,20 @@ def choose(
         progress(len(found), len(candidates))
     assert best is not None
     return Choice(tuple(sorted(found, key=lambda row: -row.score)), best, chosen)
+
+
+def varying(y: np.ndarray, n: int) -> np.ndarray:
+    """Return targets as (n, o) in float64.
+
+    Raises
+    ------
+    ValueError
+        If they are not n, not finite, or all alike, so that every kernel says the same.
+    """
+    targets = np.asarray(_check.targets(y, n, "y"), np.float64)
+    if n > 1 and not np.ptp(targets, axis=0).any():
+        raise ValueError("y is constant; expected targets that vary. A constant needs no kernel: predict it as it is.")
+    return targets
 
 
 def drawn_rows(n: int, most: int) -> np.ndarray:

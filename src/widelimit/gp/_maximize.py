@@ -38,7 +38,7 @@ class Maximum:
     kernel, noise
         The hyperparameters there.
     value, start
-        The score there, and where the search began.
+        The score there, with what ``held`` adds, and where the search began.
     steps
         Iterations.
     converged

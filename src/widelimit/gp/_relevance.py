@@ -10,7 +10,7 @@ from .. import _check
 from .._typing import Callable
 from ..kernels import AbstractKernel, ScaledInputs, ScaledOutputs
 from ..solve import Cholesky
-from ._choice import SHUFFLE, Scored, drawn_rows, unheard
+from ._choice import SHUFFLE, Scored, drawn_rows, unheard, varying
 from ._maximize import Maximum, maximize
 from ._posterior import posterior
 
@@ -99,7 +99,16 @@ def refine(
     relevance: Relevance = Relevance(),
     progress: Callable[[int, int], object] = unheard,
 ) -> Refinement:
-    """Return a candidate with scales of its own for each feature, if rows that are left out are better predicted.
+    r"""Return a candidate with scales of its own for each feature, if rows that are left out are better predicted.
+
+    Of n rows, each left out once with its fold, o targets :math:`y_i`, predictions :math:`\mu_i` and variances of
+    observations :math:`\sigma_i^2`, inflation and density are
+
+    .. math::
+        c = \frac1{no}\sum_i\frac{\|y_i-\mu_i\|^2}{\sigma_i^2},\qquad
+        -\tfrac12\Big(1+\frac1n\sum_i\log 2\pi c\,\sigma_i^2\Big),
+
+    the largest mean log density that any multiple of the variances gives.
 
     Parameters
     ----------
@@ -115,10 +124,12 @@ def refine(
     Raises
     ------
     ValueError
-        If there are fewer than two rows a fold.
+        If shapes do not match, data are not finite, no target varies, or there are fewer than two rows a fold.
     """
+    x = np.asarray(_check.inputs(x, "x"), np.float64)
+    targets = varying(y, len(x))
     rows = drawn_rows(len(x), relevance.rows)
-    x, y = np.asarray(x, np.float64)[rows], np.asarray(y, np.float64)[rows]
+    x, y = x[rows], targets[rows]
     if len(x) < 2 * relevance.folds:
         raise ValueError(
             f"x has {len(x)} rows; expected at least {2 * relevance.folds}, two for each fold. Seek no scales here."
@@ -173,4 +184,4 @@ def _left_out(
         sought = _sought(scored, x[rest], y[rest], spread, steps)
         kernel, noise = sought.kernel, sought.noise
     mean, std = posterior(kernel, x[rest], y[rest], noise=noise, solver=Cholesky()).marginals(x[fold])
-    return ((y[fold] - mean) ** 2).reshape(len(fold), -1).mean(1), np.asarray(std) ** 2 + noise
+    return ((y[fold] - mean) ** 2).mean(1), np.asarray(std) ** 2 + noise

@@ -328,7 +328,7 @@ def _document(
             "test": scores,
             "findings": [dataclasses.asdict(finding) for finding in findings],
             "relevance": dict(zip(columns.features, chosen.scales.tolist(), strict=True))
-            if np.ptp(chosen.scales)
+            if (chosen.scales != 1).any()
             else {},
             "verdict": f"{chosen.name}, {border}{scores['sentence']}",
             "environment": environment(seconds),
