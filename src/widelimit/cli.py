@@ -154,6 +154,10 @@ def fit(
     relevance: Annotated[
         bool, typer.Option("--relevance", help="Seek a scale for each feature; kept if it predicts better.")
     ] = False,
+    landmarks: Annotated[
+        int | None,
+        typer.Option(help="Rows that stand for all (Nyström); default: all up to 20,000 rows, then 1,000."),
+    ] = None,
     out: Annotated[pathlib.Path, typer.Option(help="Folder for the model and its report.")] = pathlib.Path("model"),
     as_json: Annotated[bool, typer.Option("--json", help="Print the JSON report alone; no progress bar.")] = False,
 ) -> None:
@@ -162,7 +166,9 @@ def fit(
         from . import recipes
 
         recipes.prepare_folder(out)
-        config = recipes.FitConfig(criterion, _widths(depths, "depths", "1,2,3"), test, rows, seed, relevance)
+        config = recipes.FitConfig(
+            criterion, _widths(depths, "depths", "1,2,3"), test, rows, seed, relevance, landmarks
+        )
         with _Bar(quiet=as_json) as bar:
             found = recipes.fit(data, target, config, bar.update)
         recipes.write_fit(found, out)

@@ -90,12 +90,60 @@ class FeatureRegression:
             part = x[i : i + chunk]
             modes = self._block(part) @ turn
             means.append(modes @ (self.path.vectors.T @ self.weights))
-            variance = modes**2 @ shrunk
-            prior = self.feature_map.diagonal(self.state, part)
-            if prior is not None:
-                variance = variance + (prior - (modes**2).sum(1)).clip(0)
+            variance = modes**2 @ shrunk + self._missed(part, modes)
             deviations.append((self.scale * variance) ** 0.5)
         return self._shaped(np.concatenate(means)), np.concatenate(deviations).astype(self.dtype)
+
+    def left_out(
+        self, x: AnyArray, y: AnyArray, *, noise: AnyArray | None = None, chunk: int = CHUNK
+    ) -> tuple[np.ndarray, np.ndarray]:
+        r"""Return mean and standard deviation of each *training target* from all others, in one pass over the rows.
+
+        .. math:: \mu_{-i} = y_i - \frac{y_i - \hat y_i}{1 - h_i},\qquad
+                  \sigma_{-i}^2 = s^2\Big(\frac{rN_i}{1 - h_i} + k(x_i, x_i) - |\varphi(x_i)|^2\Big),\qquad
+                  h_i = \varphi(x_i)^\top(\Phi^\top N^{-1}\Phi + rI)^{-1}\varphi(x_i)/N_i
+
+        Features, ridge and scale stay those of all rows.
+
+        Parameters
+        ----------
+        x, y, noise
+            The rows that were fitted: inputs (n, \*input_shape), targets (n,) or (n, o), and relative noise.
+        chunk
+            Rows at once.
+
+        Returns
+        -------
+        tuple
+            Mean (n,) or (n, o), and standard deviation (n,), noise included.
+
+        Raises
+        ------
+        ValueError
+            If shapes do not match.
+        """
+        x = self._read(x)
+        targets = np.asarray(_check.targets(y, len(x), "y"))
+        if targets.shape[1] != self.weights.shape[1]:
+            raise ValueError(
+                f"y has {targets.shape[1]} targets a row; expected {self.weights.shape[1]}, as in training."
+            )
+        turn, inverse = self._mixed(self.path.vectors), 1 / (self.path.values + self.ridge)
+        coefficients = self.path.vectors.T @ self.weights
+        means, deviations = [], []
+        for part, seen, given in Rows(x, targets, _noise(noise, len(x)), chunk).chunks():
+            one = np.ones(len(part)) if given is None else given
+            modes = self._block(part) @ turn
+            rest = 1 - modes**2 @ inverse / one
+            means.append(seen - (seen - modes @ coefficients) / rest[:, None])
+            variance = self.ridge * one / rest + self._missed(part, modes)
+            deviations.append((self.scale * variance) ** 0.5)
+        return self._shaped(np.concatenate(means)), np.concatenate(deviations).astype(self.dtype)
+
+    def _missed(self, x: np.ndarray, modes: np.ndarray) -> np.ndarray:
+        # What the features miss of the kernel of each input with itself.
+        prior = self.feature_map.diagonal(self.state, x)
+        return np.zeros(len(x)) if prior is None else (prior - (modes**2).sum(1)).clip(0)
 
     def _block(self, x: np.ndarray) -> np.ndarray:
         return self.feature_map.block(self.state, x).astype(np.float64, copy=False)

@@ -15,7 +15,7 @@ from ..solve import AbstractSolver, Cholesky
 from ._choice import ROWS, AbstractCriterion, Candidate, Choice, Evidence, candidates, choose, drawn_rows, unheard
 from ._evidence import leave_one_out
 from ._posterior import Posterior, posterior
-from ._relevance import Refinement, Relevance, refine
+from ._relevance import Refinement, Relevance, refine, rounding
 
 
 @dataclasses.dataclass(frozen=True)
@@ -100,7 +100,7 @@ def learn(
     total = len(among) + (relevance.folds * len(relevance.spreads) + 1 if relevance else 0)
     choice = choose(among, x, centred, criterion=criterion, rows=rows, progress=lambda done, _: progress(done, total))
     kernel: AbstractKernel = ScaledOutputs(choice.best.kernel, choice.best.scale)
-    noise, scale, refinement = choice.best.noise, None, None
+    noise, scale, refinement = max(choice.best.noise, rounding(centred)), None, None
     if relevance and len(x) >= 2 * relevance.folds:
         refinement = refine(choice.best, x, centred, relevance, lambda done, _: progress(len(among) + done, total))
         if refinement.found:

@@ -21,6 +21,7 @@ from .._typing import Array, Callable, PyTree
 from ..kernels import AbstractKernel, pullback
 from ._evidence import gradients, is_hyperparameter, log_marginal_likelihood
 from ._posterior import check_noise
+from ._weighted import inverse_of
 
 POSITIVE = ("weight_std", "bias_std", "scales", "variance")
 """Hyperparameters that are scales: they move by factors, and one that is zero stays."""
@@ -62,6 +63,7 @@ def maximize(
     score: Callable[..., Array] = log_marginal_likelihood,
     free: Sequence[str] = POSITIVE,
     held: Mapping[str, float] = UNHELD,
+    least_noise: float = 0.0,
     steps: int = 100,
 ) -> Maximum:
     r"""Return the hyperparameters of a kernel, and the noise, at which data are most likely (L-BFGS).
@@ -84,13 +86,16 @@ def maximize(
         Names of the fields that may move; all others stay.
     held
         Names of fields that are scales, with the standard deviation τ of their logarithms; others are free.
+    least_noise
+        The noise stays above.
     steps
         Most iterations.
 
     Raises
     ------
     ValueError
-        If the noise is not positive, no field has such a name, or the score cannot be evaluated at the start.
+        If the noise is not positive or below the least, no field has such a name, or the score cannot be evaluated at
+        the start.
     """
     _check.instance(kernel, AbstractKernel, "kernel", "NNGP(net)")
     _check.positive_int(steps, "steps")
@@ -101,6 +106,8 @@ def maximize(
     if jnp.ndim(noise) or not noise > 0:
         raise ValueError(f"noise is {noise}; expected one positive number at which the search starts.")
     check_noise(noise, len(x))
+    if not 0 <= least_noise <= noise:
+        raise ValueError(f"least_noise is {least_noise}; expected a number from zero to noise, {noise}.")
     places = _places(kernel, free)
     start = places.point(kernel, noise)
     precision = places.precision(held)
@@ -120,14 +127,15 @@ def maximize(
 
     reach = np.where(places.logarithmic_entries, REACH, np.inf)
     # Where every bound is finite, the first step of L-BFGS-B is the whole slope and not of length one.
-    upper = np.append(start[:-1] + reach[:-1], np.inf)
+    lower, upper = start - reach, np.append(start[:-1] + reach[:-1], np.inf)
+    lower[-1] = max(lower[-1], math.log(least_noise) if least_noise else -math.inf)
     with blas_threads(len(x)):
         found = scipy.optimize.minimize(
             negative,
             start,
             jac=True,
             method="L-BFGS-B",
-            bounds=list(zip(start - reach, upper, strict=True)),
+            bounds=list(zip(lower, upper, strict=True)),
             options={"maxiter": steps},
         )
     if not -found.fun >= value:
@@ -209,9 +217,9 @@ def _of_evidence(kernel: AbstractKernel, noise: float, x: np.ndarray, y: np.ndar
     targets = y[:, None] if y.ndim == 1 else y
     n, outputs = targets.shape
     factor = scipy.linalg.cholesky(matrix + noise * np.eye(n), lower=True, overwrite_a=True)
-    inverse = scipy.linalg.cho_solve((factor, True), np.eye(n), overwrite_b=True)
-    weights = inverse @ targets
     log_determinant = 2 * np.log(factor.diagonal()).sum()
+    weights = scipy.linalg.cho_solve((factor, True), targets)
+    inverse = inverse_of(factor)
     value = -0.5 * (np.vdot(targets, weights) + outputs * (log_determinant + n * np.log(2 * np.pi)))
     slopes = 0.5 * (weights @ weights.T - outputs * inverse)
     return float(value), back(slopes)[0], float(np.trace(slopes))

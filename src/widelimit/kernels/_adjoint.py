@@ -1,13 +1,15 @@
 r"""Derivatives of the kernels of dense networks by hand, in NumPy: nothing is compiled.
 
-Between layers there are moments :math:`K` (n, n), their diagonal :math:`q` (n,), the NTK :math:`T` (n, n) and its
-diagonal :math:`p` (n,). The diagonal has formulas of its own, because off it they are singular at equal inputs. Each
-step returns what is behind it, and the function that takes the derivative of a number in what is behind (symmetric
-matrices of slopes, none on their diagonal) to that in what is before.
+Between layers there are moments :math:`K_{ij}` and the NTK :math:`T_{ij}` of all pairs of different inputs, each pair
+once, and their diagonals :math:`q_i`, :math:`p_i`. The diagonal has formulas of its own, because those of pairs are
+singular at equal inputs. Each step returns what is behind it, and the function that takes the derivative of a number in
+what is behind to that in what is before.
 """
 
 from __future__ import annotations
 
+import dataclasses
+import functools
 import math
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -26,12 +28,49 @@ Gradients = dict[tuple[int, str], float]
 
 
 class State(NamedTuple):
-    """Moments and tangents between two layers, or the derivatives of a number in them."""
+    """Moments k (pairs,), q (n,) and tangents t (pairs,), p (n,) between two layers, or the derivatives in them."""
 
     k: np.ndarray
     q: np.ndarray
     t: np.ndarray
     p: np.ndarray
+
+
+@dataclasses.dataclass(frozen=True)
+class Pairs:
+    """Pairs i < j of n inputs: both numbers, (pairs,), and the place i n + j of each in a matrix."""
+
+    n: int
+    first: np.ndarray
+    second: np.ndarray
+    places: np.ndarray
+
+    def of(self, matrix: np.ndarray) -> np.ndarray:
+        """Return the entries (pairs,) of a matrix (n, n)."""
+        return matrix.ravel()[self.places]
+
+    def matrix(self, entries: np.ndarray, diagonal: np.ndarray) -> np.ndarray:
+        """Return the symmetric matrix (n, n) of entries (pairs,) and a diagonal (n,)."""
+        half = np.zeros((self.n, self.n))
+        half.ravel()[self.places] = entries
+        whole = half + half.T
+        np.fill_diagonal(whole, diagonal)
+        return whole
+
+    def product(self, each: np.ndarray) -> np.ndarray:
+        """Return :math:`a_ia_j`, (pairs,), of numbers (n,)."""
+        return each[self.first] * each[self.second]
+
+    def sums(self, entries: np.ndarray) -> np.ndarray:
+        """Return for each input the sum over all pairs that it is in, (n,)."""
+        return np.bincount(self.first, entries, self.n) + np.bincount(self.second, entries, self.n)
+
+
+@functools.lru_cache(4)
+def pairs_of(n: int) -> Pairs:
+    """Return all n(n − 1)/2 pairs of n inputs; a search asks for the same ones each time."""
+    first, second = np.triu_indices(n, 1)
+    return Pairs(n, first, second, first * n + second)
 
 
 def has_adjoint(net: AbstractLayer) -> bool:
@@ -60,15 +99,15 @@ def forward(
         The kernels, and the function from slopes in them to derivatives in hyperparameters and inputs.
     """
     n, d = x.shape
-    k = x @ x.T / d
-    state = State(k, k.diagonal().copy(), np.zeros((n, n)), np.zeros(n))
+    pairs, k = pairs_of(n), x @ x.T / d
+    state = State(pairs.of(k), k.diagonal(), np.zeros(len(pairs.places)), np.zeros(n))
     backs = []
     for place, layer in enumerate(layers):
         fan_in = d if place == 0 else layers_width(layers, place)
         if isinstance(layer, Dense):
             state, back = _dense(layer, state, fan_in, place)
         else:
-            state, back = _activation(layer, state)
+            state, back = _activation(layer, state, pairs)
         backs.append(back)
 
     def pull(slopes: State) -> tuple[Gradients, np.ndarray]:
@@ -76,7 +115,7 @@ def forward(
         for back in reversed(backs):
             slopes, own = back(slopes)
             found |= own
-        return found, 2 * (slopes.k @ x + slopes.q[:, None] * x) / d
+        return found, pairs.matrix(slopes.k, 2 * slopes.q) @ x / d
 
     return state, pull
 
@@ -123,14 +162,18 @@ def _dense(layer: Dense, before: State, fan_in: int, place: int) -> tuple[State,
 
 
 class Moments(NamedTuple):
-    """An activation between pairs: moment and slope, and their derivatives in k and in the first q, (n, n) each."""
+    """An activation between pairs, (pairs,) each: moment and slope, and their derivatives.
+
+    That in k is ``_k``; that in q of either input is ``_own`` divided by ``own``, (n,), of this input.
+    """
 
     moment: np.ndarray
     slope: np.ndarray
     moment_k: np.ndarray
-    moment_q: np.ndarray
     slope_k: np.ndarray
-    slope_q: np.ndarray
+    moment_own: np.ndarray
+    slope_own: np.ndarray
+    own: np.ndarray
 
 
 class Diagonal(NamedTuple):
@@ -142,46 +185,35 @@ class Diagonal(NamedTuple):
     slope_q: np.ndarray
 
 
-def _activation(layer: AbstractLayer, before: State) -> tuple[State, Callable]:
+def _activation(layer: AbstractLayer, before: State, pairs: Pairs) -> tuple[State, Callable]:
     assert isinstance(layer, Activation)
-    pairs, each = DUALS[type(layer.dual)]
-    pair: Moments = pairs(layer.dual, before.q, before.k)
-    own: Diagonal = each(layer.dual, before.q)
-    for matrix, diagonal in ((pair.moment, own.moment), (pair.slope, own.slope)):
-        np.fill_diagonal(matrix, diagonal)
-    after = State(pair.moment, own.moment, pair.slope * before.t, own.slope * before.p)
+    of_pairs, of_each = DUALS[type(layer.dual)]
+    pair: Moments = of_pairs(layer.dual, before.q, before.k, pairs)
+    each: Diagonal = of_each(layer.dual, before.q)
+    after = State(pair.moment, each.moment, pair.slope * before.t, each.slope * before.p)
 
     def back(s: State) -> tuple[State, Gradients]:
         in_slope = s.t * before.t
-        # Symmetric in the pair, so that the second q has the same derivative as the first.
-        q = 2 * (s.k * pair.moment_q + in_slope * pair.slope_q).sum(1)
-        q += s.q * own.moment_q + s.p * before.p * own.slope_q
-        return State(s.k * pair.moment_k + in_slope * pair.slope_k, q, s.t * pair.slope, s.p * own.slope), {}
+        q = pairs.sums(s.k * pair.moment_own + in_slope * pair.slope_own) / pair.own
+        q += s.q * each.moment_q + s.p * before.p * each.slope_q
+        return State(s.k * pair.moment_k + in_slope * pair.slope_k, q, s.t * pair.slope, s.p * each.slope), {}
 
     return after, back
 
 
-def _piecewise_pairs(dual: PiecewiseLinear, q: np.ndarray, k: np.ndarray) -> Moments:
+def _piecewise_pairs(dual: PiecewiseLinear, q: np.ndarray, k: np.ndarray, pairs: Pairs) -> Moments:
     # With R = P(sin θ + (π - θ) cos θ)/2π and H = (π - θ)/2π: moment (b - a)² R + ab k, slope (b - a)² H + ab.
     a, b = float(dual.a), float(dual.b)
     square, product = (b - a) ** 2, a * b
-    root = np.sqrt(q)
-    size = root[:, None] * root
-    safe = np.where(size > 0, size, 1)
+    size = pairs.product(np.sqrt(q))
+    safe = size if size.all() else np.where(size > 0, size, 1)
     cosine = np.clip(k / safe, -1, 1)
     sine = np.sqrt(1 - cosine**2)
-    half = (math.pi - np.arccos(cosine)) / (2 * math.pi)
-    moment = square * (size * sine / (2 * math.pi) + half * k) + product * k
-    own = np.where(q > 0, q, 1)[:, None]
+    slope = (square / (2 * math.pi)) * (math.pi - np.arccos(cosine)) + product
+    area = (square / (2 * math.pi)) * size * sine
     steep = square / (2 * math.pi) * np.where(sine > SMALLEST_SINE, 1 / np.maximum(sine, SMALLEST_SINE), 0)
-    return Moments(
-        moment,
-        square * half + product,
-        square * half + product,
-        square * sine * size / (4 * math.pi * own),
-        steep / safe,
-        -steep * cosine / (2 * own),
-    )
+    own = np.where(q > 0, q, 1)
+    return Moments(area + slope * k, slope, slope, steep / safe, area / 2, -steep * cosine / 2, own)
 
 
 def _piecewise_each(dual: PiecewiseLinear, q: np.ndarray) -> Diagonal:
@@ -189,24 +221,17 @@ def _piecewise_each(dual: PiecewiseLinear, q: np.ndarray) -> Diagonal:
     return Diagonal(mean * q, np.full_like(q, mean), np.full_like(q, mean), np.zeros_like(q))
 
 
-def _erf_pairs(dual: Erf, q: np.ndarray, k: np.ndarray) -> Moments:
+def _erf_pairs(dual: Erf, q: np.ndarray, k: np.ndarray, pairs: Pairs) -> Moments:
     # With E = 1 + 2b²q and F = E E' - (2b²k)²: moment (2a²/π) asin(2b²k/√(E E')) + c², slope (4a²b²/π)/√F.
     a, b, c = float(dual.a), float(dual.b), float(dual.c)
     scale = 2 * b**2
-    e = 1 + scale * q
-    u = scale * k
-    both = e[:, None] * e
+    e, u = 1 + scale * q, scale * k
+    both = pairs.product(e)
     rest = np.maximum(both - u**2, np.finfo(float).tiny)
-    slope = 2 * a**2 * scale / math.pi / np.sqrt(rest)
+    slope = (2 * a**2 * scale / math.pi) / np.sqrt(rest)
     moment = 2 * a**2 / math.pi * np.arcsin(np.clip(u / np.sqrt(both), -1, 1)) + c**2
-    return Moments(
-        moment,
-        slope,
-        slope.copy(),
-        -slope * u / (2 * e[:, None]),
-        slope * u * scale / rest,
-        -slope * scale * e / (2 * rest),
-    )
+    steep = slope * scale / rest
+    return Moments(moment, slope, slope, steep * u, slope * u / -2, steep * both / -2, e)
 
 
 def _erf_each(dual: Erf, q: np.ndarray) -> Diagonal:

@@ -13,7 +13,7 @@ import numpy as np
 from .._precision import evaluate
 from .._typing import Callable
 from ..arch import AbstractLayer, Serial
-from ._adjoint import State, forward, has_adjoint
+from ._adjoint import State, forward, has_adjoint, pairs_of
 from ._base import AbstractKernel
 from ._infinite import NNGP, NTK
 from ._scaled import ScaledInputs, ScaledOutputs
@@ -95,18 +95,16 @@ def _(kernel: NTK | NNGP, x: np.ndarray) -> Pullback:
     net: AbstractLayer = kernel.net
     assert isinstance(net, Serial)
     state, pull = forward(net.layers, x)
-    matrix, diagonal = (state.t, state.p) if isinstance(kernel, NTK) else (state.k, state.q)
-    matrix = matrix.copy()
-    np.fill_diagonal(matrix, diagonal)
+    pairs = pairs_of(len(x))
 
     def back(slopes: np.ndarray) -> tuple[Slopes, np.ndarray]:
-        own, rest = slopes.diagonal().copy(), (slopes + slopes.T) / 2
-        np.fill_diagonal(rest, 0)
+        own, rest = slopes.diagonal(), pairs.of(slopes) + pairs.of(slopes.T)
         none = np.zeros_like(rest), np.zeros_like(own)
         start = State(*none, rest, own) if isinstance(kernel, NTK) else State(rest, own, *none)
         found, in_inputs = pull(start)
         return {f".net.layers[{place}].{name}": value for (place, name), value in found.items()}, in_inputs
 
+    matrix = pairs.matrix(state.t, state.p) if isinstance(kernel, NTK) else pairs.matrix(state.k, state.q)
     return Pullback(matrix, back)
 
 

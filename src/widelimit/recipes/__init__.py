@@ -20,7 +20,6 @@ from ._gram_store import StoreConfig as StoreConfig
 from ._gram_store import store_gram as store_gram
 from ._gram_store import store_plan as store_plan
 from ._gram_store import verify_gram as verify_gram
-from ._model import Classes as Classes
 from ._model import Model as Model
 from ._model import read_model as read_model
 from ._model import write_model as write_model
@@ -30,6 +29,10 @@ from ._predict import Predictions as Predictions
 from ._predict import check_ending as check_ending
 from ._predict import predict as predict
 from ._predict import write_predictions as write_predictions
+from ._predictors import AbstractPredictor as AbstractPredictor
+from ._predictors import Classifier as Classifier
+from ._predictors import ExactRegression as ExactRegression
+from ._predictors import LandmarkRegression as LandmarkRegression
 from ._race import RaceConfig as RaceConfig
 from ._race import race as race
 from ._race_files import write_race as write_race

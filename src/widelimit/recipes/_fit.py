@@ -9,21 +9,23 @@ from typing import Any
 
 import numpy as np
 
-from .. import _check, gp
+from .. import _check, features, gp
 from .._plain import plain
 from .._typing import Callable
-from ..gp import Finding, KernelRegression
+from ..gp import Finding
 from ..kernels import AbstractKernel, ScaledInputs, ScaledOutputs
 from ._columns import Columns, array_columns, table_columns
 from ._data import Raw, read_file
 from ._environment import environment
-from ._fit_scores import class_scores, regression_scores
-from ._model import Classes, Model
+from ._learners import AbstractLearner, Exact, Learnt, OnLandmarks, Rows
+from ._model import Model
 from ._table import listed, read_csv
 
 SCHEMA = "widelimit/fit/1"
 LEVEL = 0.95
 MOST_ROWS = 20_000
+"""Rows up to which the whole kernel matrix is used."""
+LANDMARKS = 1000
 CRITERIA: dict[str, Callable[[], gp.AbstractCriterion]] = {
     "evidence": gp.Evidence,
     "loo": gp.LeaveOneOutError,
@@ -54,6 +56,9 @@ class FitConfig:
         Whether to refine the best candidate: a scale of its own for each feature, weights, biases and noise, all where
         up to 800 rows are likeliest, if rows that are left out are better predicted so (`gp.refine`). It takes a minute
         or so, and finds features that say nothing.
+    landmarks
+        Rows through which the kernel is known (Nyström): memory is of these alone, and time grows with the rows. None
+        for the whole kernel matrix up to 20,000 rows, and 1,000 landmarks beyond.
     """
 
     criterion: str | None = None
@@ -62,6 +67,7 @@ class FitConfig:
     rows: int = 2000
     seed: int = 0
     relevance: bool = False
+    landmarks: int | None = None
 
     def __post_init__(self) -> None:
         """Check the numbers."""
@@ -74,8 +80,14 @@ class FitConfig:
         if not 0 < self.test <= 0.9:
             raise ValueError(f"test is {self.test}; expected a share of the rows between 0 and 0.9, such as 0.2.")
         _check.positive_int(self.rows, "rows")
+        if self.landmarks is not None:
+            _check.positive_int(self.landmarks, "landmarks")
         if self.seed < 0:
             raise ValueError(f"seed is {self.seed}; expected a whole number that is zero or more.")
+
+    def chosen_by(self, classes: bool) -> str:
+        """Return the name of the criterion."""
+        return self.criterion or ("loo" if classes else "evidence")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -125,16 +137,11 @@ def fit(source: str, target: str | None, config: FitConfig = FitConfig(), progre
     """
     started, tell = time.perf_counter(), progress or (lambda *_: None)
     raw = read_file(source, target)
-    if len(raw.x) > MOST_ROWS:
-        raise ValueError(
-            f"{raw.name} has {len(raw.x)} rows; a kernel matrix in memory takes at most {MOST_ROWS}. Give fewer, or "
-            "use widelimit.features.regress, which streams over any number."
-        )
     train, test = _split(raw, config)
     columns = _columns(raw, source, target)
     first = _scaled(columns, raw, train)
     x, y = first.standardised(raw.x), _targets(raw)
-    criterion = CRITERIA[config.criterion or ("loo" if raw.classes else "evidence")]()
+    criterion = CRITERIA[config.chosen_by(bool(raw.classes))]()
     among = gp.candidates(depths=config.depths)
     steps = len(among) + 3
     choice = gp.choose(
@@ -155,18 +162,19 @@ def fit(source: str, target: str | None, config: FitConfig = FitConfig(), progre
         )
         chosen = _refined(chosen, refinement)
     tell(len(among) + 1, steps, "testing on held-out rows")
-    seen = x[train] * chosen.scales
-    tried = _machine(chosen, raw, seen, y[train])
-    findings = gp.diagnose(chosen.kernel, seen, y[train], ridge=chosen.ridge, border=choice.best.at_border)
-    scores = _scored(tried, raw, x[test] * chosen.scales, y[test])
+    learner = _learner(config, chosen, (len(raw.x), bool(raw.classes)))
+    seen = Rows(x[train] * chosen.scales, y[train], raw.classes)
+    tried = learner.first(chosen.kernel, seen)
+    findings = gp.diagnose(chosen.kernel, seen.x, seen.y, ridge=tried.ridge, border=tried.border)
+    scores = tried.predictor.scores(x[test] * chosen.scales, y[test], LEVEL)
     tell(len(among) + 2, steps, "fitting all rows")
     whole = _scaled(columns, raw, np.arange(len(raw.x)), first.keep)
     last = dataclasses.replace(whole, std=whole.std / chosen.scales)
-    machine = _machine(chosen, raw, last.standardised(raw.x), y)
+    predictor = learner.again(chosen.kernel, Rows(last.standardised(raw.x), y, raw.classes), tried.ridge)
     seconds = time.perf_counter() - started
-    document = _document((raw, config, choice, last), (scores, findings, chosen), (train, test), seconds)
+    document = _document((raw, config, choice, last), (scores, findings, chosen, tried), (train, test), seconds)
     tell(steps, steps, "done")
-    return Fit(Model(machine, last, target or "y", document["verdict"]), choice, document)
+    return Fit(Model(predictor, last, target or "y", document["verdict"]), choice, document)
 
 
 def _split(raw: Raw, config: FitConfig) -> tuple[np.ndarray, np.ndarray]:
@@ -247,13 +255,14 @@ class _Chosen:
     name: str
     kernel: AbstractKernel
     ridge: float
+    border: str
     scales: np.ndarray
     notes: tuple[str, ...] = ()
 
 
 def _plainly(choice: gp.Choice, columns: Columns) -> _Chosen:
     best = choice.best
-    return _Chosen(best.name, best.kernel, best.ridge, np.ones(len(columns.mean)))
+    return _Chosen(best.name, best.kernel, best.ridge, best.at_border, np.ones(len(columns.mean)))
 
 
 def _refined(chosen: _Chosen, refinement: gp.Refinement) -> _Chosen:
@@ -266,35 +275,27 @@ def _refined(chosen: _Chosen, refinement: gp.Refinement) -> _Chosen:
     inner = outer.kernel
     assert isinstance(inner, ScaledInputs)
     ridge, scales = refinement.found.noise / float(outer.variance), np.asarray(inner.scales, np.float64)
-    return _Chosen(f"{chosen.name}, refined", inner.kernel, ridge, scales, (f"{note}; they are used.",))
+    note = f"{note}; they are used."
+    return _Chosen(f"{chosen.name}, refined", inner.kernel, ridge, chosen.border, scales, (note,))
 
 
-def _machine(best: _Chosen, raw: Raw, x: np.ndarray, y: np.ndarray) -> KernelRegression | Classes:
-    if not raw.classes:
-        return gp.kernel_regression(best.kernel, x, y, ridge=best.ridge)
-    codes, weights = y.argmax(1), np.ones(len(x))
-    trained = gp.OneVsAll(best.ridge).fit(np.asarray(best.kernel(x)), codes, len(raw.classes), weights)
-    calibrated = gp.Temperature().fit(trained.held_out, codes, weights)
-    return Classes(raw.classes, best.kernel, x, trained, calibrated)
-
-
-def _scored(machine: KernelRegression | Classes, raw: Raw, x: np.ndarray, y: np.ndarray) -> dict[str, Any]:
-    if isinstance(machine, Classes):
-        return class_scores(machine.probabilities(x), y.argmax(1), raw.classes)
-    mean, std = machine.marginals(x)
-    low, high = gp.jackknife_plus(machine, x, level=LEVEL)
-    return regression_scores(y, (mean, std, low, high), machine.y.mean(0), LEVEL)
+def _learner(config: FitConfig, chosen: _Chosen, data: tuple[int, bool]) -> AbstractLearner:
+    rows, classes = data
+    if config.landmarks is None and rows <= MOST_ROWS:
+        return Exact(chosen.ridge, chosen.border)
+    by_evidence = config.chosen_by(classes) in ("evidence", "density")
+    criterion = features.Evidence() if by_evidence else features.LeaveOneOut()
+    return OnLandmarks(config.landmarks or LANDMARKS, criterion)
 
 
 def _document(
     what: tuple[Raw, FitConfig, gp.Choice, Columns],
-    outcome: tuple[dict[str, Any], tuple[Finding, ...], _Chosen],
+    outcome: tuple[dict[str, Any], tuple[Finding, ...], _Chosen, Learnt],
     rows: tuple[np.ndarray, np.ndarray],
     seconds: float,
 ) -> dict[str, Any]:
     raw, config, choice, columns = what
-    scores, findings, chosen = outcome
-    best = choice.best
+    scores, findings, chosen, tried = outcome
     train, test = rows
     kind = "classification" if raw.classes else "regression"
     table = [
@@ -304,11 +305,12 @@ def _document(
     notes = [
         *raw.notes,
         *chosen.notes,
+        *tried.notes,
         f"Of {len(raw.x)} rows, {len(train)} train and {len(test)} test; the model learns from all.",
     ]
     if dropped:
         notes.append(f"Left out, since constant: {listed(dropped)}.")
-    border = f"at the {best.at_border} ridge that was tried, " if best.at_border else ""
+    border = f"at the {tried.border} ridge that was tried, " if tried.border else ""
     return plain(
         {
             "schema": SCHEMA,
@@ -322,7 +324,7 @@ def _document(
                 "notes": notes,
             },
             "config": config,
-            "criterion": config.criterion or ("loo" if raw.classes else "evidence"),
+            "criterion": config.chosen_by(bool(raw.classes)),
             "candidates": table,
             "compared_rows": len(choice.rows),
             "test": scores,

@@ -42,7 +42,7 @@ def score_table(document: dict[str, Any]) -> tuple[list[str], list[list[str]]]:
             ["RMSE", f"{test['rmse']:.4g}", f"{test['rmse_of_mean']:.4g} (mean of the targets)"],
             ["mean absolute error", f"{test['mae']:.4g}", "–"],
             ["negative log likelihood", _number(test["nll"]), f"{_number(test['nll_of_normal'])} (one normal)"],
-            [f"{level:.0%} jackknife+ intervals cover", f"{test['interval_coverage']:.1%}", f"{level:.0%}"],
+            [f"{level:.0%} {test['intervals']} intervals cover", f"{test['interval_coverage']:.1%}", f"{level:.0%}"],
             ["their mean width", _number(test["interval_width"]), "–"],
         ]
         rows += [

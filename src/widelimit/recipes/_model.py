@@ -10,38 +10,16 @@ import pathlib
 from typing import Any
 
 import numpy as np
-import scipy.special
 
 from .. import arch
 from .._plain import plain
-from ..gp import Calibrated, KernelRegression, Trained, rebuilt
-from ..kernels import AbstractKernel
 from ._columns import Columns
 from ._gram import KERNELS
+from ._predictors import PREDICTORS, AbstractPredictor, Kept
 from ._table import DAMAGE, listed
 from ._write import prepare_folder, write_folder, write_json
 
-FORMAT, VERSION = "widelimit/model", 1
-
-
-@dataclasses.dataclass(frozen=True)
-class Classes:
-    """A classifier on standardised inputs: labels, training inputs (n, d), the machine, and its probabilities."""
-
-    labels: tuple[str, ...]
-    kernel: AbstractKernel
-    x: np.ndarray
-    trained: Trained
-    calibrated: Calibrated
-
-    def probabilities(self, x: np.ndarray) -> np.ndarray:
-        """Return the probability of each class, (m, C)."""
-        decision = self.trained.decision(np.asarray(self.kernel(x, self.x)))
-        return scipy.special.softmax(self.calibrated.logits(decision), axis=1)
-
-    def held_out(self) -> np.ndarray:
-        """Return probabilities of each training example from a machine that has not seen it, (n, C)."""
-        return scipy.special.softmax(self.calibrated.logits(self.trained.held_out), axis=1)
+FORMAT, VERSION = "widelimit/model", 2
 
 
 @dataclasses.dataclass(frozen=True)
@@ -50,7 +28,7 @@ class Model:
 
     Attributes
     ----------
-    machine
+    predictor
         A regression, or a classifier.
     columns
         How a table becomes its inputs.
@@ -60,7 +38,7 @@ class Model:
         What the report of the fit says of it, in a sentence.
     """
 
-    machine: KernelRegression | Classes
+    predictor: AbstractPredictor
     columns: Columns
     target: str
     about: str
@@ -79,24 +57,15 @@ def write_model(model: Model, folder: pathlib.Path, more: dict[str, Any] | None 
         Further files: for each name a function that writes it.
     """
     prepare_folder(folder)
-    machine, kernel = model.machine, model.machine.kernel
-    arrays = {"keep": model.columns.keep, "mean": model.columns.mean, "std": model.columns.std, "x": machine.x}
-    numbers: dict[str, Any] = {}
-    if isinstance(machine, Classes):
-        arrays |= {"dual": machine.trained.dual, "offset": machine.trained.bias, "held_out": machine.trained.held_out}
-        arrays |= {"matrix": machine.calibrated.matrix, "bias": machine.calibrated.bias}
-        numbers = {"classes": list(machine.labels), "penalty": machine.trained.penalty}
-    else:
-        arrays |= {name: getattr(machine, name) for name in ("y", "weights", "center", "spread", "dual")}
-        numbers = {"ridge": machine.ridge, "scale": machine.scale}
-    name = next(key for key, kind in KERNELS.items() if type(kernel) is kind)
+    kernel, kept, numbers = model.predictor.kept()
+    arrays = {"keep": model.columns.keep, "mean": model.columns.mean, "std": model.columns.std, **kept}
     document = {
         "format": FORMAT,
         "version": VERSION,
-        "task": "classification" if isinstance(machine, Classes) else "regression",
+        "task": model.predictor.name,
         "target": model.target,
         "about": model.about,
-        "kernel": name,
+        "kernel": next(key for key, kind in KERNELS.items() if type(kernel) is kind),
         "architecture": json.loads(arch.to_json(kernel.net)),  # type: ignore[attr-defined]
         **plain(numbers),
         "columns": model.columns.to_dict(),
@@ -184,15 +153,8 @@ def _built(document: dict[str, Any], arrays: dict[str, np.ndarray]) -> Model:
         arrays["std"],
     )
     kernel = KERNELS[document["kernel"]](arch.from_json(json.dumps(document["architecture"])))
-    machine: KernelRegression | Classes
-    if document["task"] == "classification":
-        trained = Trained(arrays["dual"], arrays["offset"], arrays["held_out"], document["penalty"])
-        calibrated = Calibrated(arrays["matrix"], arrays["bias"])
-        machine = Classes(tuple(document["classes"]), kernel, arrays["x"], trained, calibrated)
-    else:
-        data = {name: arrays[name] for name in ("x", "y", "weights", "center", "spread", "dual")}
-        machine = rebuilt(kernel, data, ridge=document["ridge"], scale=document["scale"])
-    return Model(machine, columns, document["target"], document["about"])
+    predictor = PREDICTORS[document["task"]].built(Kept(kernel, arrays, document))
+    return Model(predictor, columns, document["target"], document["about"])
 
 
 def _hash(array: np.ndarray) -> str:

@@ -13,7 +13,7 @@ import numpy as np
 from .. import gp
 from .._typing import Callable
 from ._gram import read_inputs
-from ._model import Classes, Model
+from ._model import Model
 from ._table import listed, read_csv
 from ._write import write_one
 
@@ -57,18 +57,7 @@ def predict(model: Model, source: str, *, level: float = 0.95) -> Predictions:
     """
     gp.check_level(level)
     x, notes = _inputs(model, pathlib.Path(source))
-    machine = model.machine
-    if isinstance(machine, Classes):
-        probabilities = machine.probabilities(x)
-        best = np.array(machine.labels)[probabilities.argmax(1)]
-        shares = {f"p({label})": probabilities[:, i] for i, label in enumerate(machine.labels)}
-        return Predictions({"class": best, **shares}, notes)
-    mean, std = machine.marginals(x)
-    low, high = gp.jackknife_plus(machine, x, level=level)
-    named = {"mean": mean, "std": std, "low": low, "high": high}
-    count = mean.shape[1]
-    columns = {key if count == 1 else f"{key}_{i}": values[:, i] for i in range(count) for key, values in named.items()}
-    return Predictions(columns, notes)
+    return Predictions(model.predictor.columns(x, level), notes)
 
 
 def write_predictions(predictions: Predictions, path: pathlib.Path) -> None:
