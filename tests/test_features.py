@@ -226,6 +226,31 @@ def test_leave_one_out_is_what_leaving_out_gives():
         assert score == pytest.approx(total / y.size, rel=1e-9)
 
 
+@pytest.mark.parametrize("noisy", [False, True])
+def test_left_out_predictions_are_those_of_a_fit_without_the_row(noisy):
+    x, y = data(30)
+    noise = np.random.default_rng(1).uniform(0.5, 3, len(x)) if noisy else None
+    own = np.ones(len(x)) if noise is None else noise
+    feature_map = NystromFeatures(wl.NTK(RELU), Uniform(8))
+    fit = features.regress(feature_map, x, y, ridges=[0.3], noise=noise)
+    mean, std = fit.left_out(x, y, noise=noise, chunk=7)
+    assert mean.shape == y.shape
+    assert std.shape == (len(x),)
+    phi = features.features(feature_map, fit.state, x)
+    prior = np.asarray(wl.NTK(RELU)(x)).diagonal()
+    for i in range(len(x)):
+        rest = np.arange(len(x)) != i
+        weighted = phi[rest] / own[rest, None]
+        inverse = np.linalg.inv(weighted.T @ phi[rest] + 0.3 * np.eye(phi.shape[1]))
+        np.testing.assert_allclose(mean[i], phi[i] @ inverse @ weighted.T @ y[rest], atol=1e-9)
+        missed = prior[i] - phi[i] @ phi[i]
+        variance = fit.scale * (0.3 * phi[i] @ inverse @ phi[i] + 0.3 * own[i] + missed)
+        assert std[i] ** 2 == pytest.approx(variance, rel=1e-6)
+    np.testing.assert_array_equal(features.regress(feature_map, x, y[:, 0]).left_out(x, y[:, 0])[0].shape, (len(x),))
+    with pytest.raises(ValueError, match="y has 1 targets a row; expected 2"):
+        fit.left_out(x, y[:, :1])
+
+
 @pytest.mark.parametrize("name", LANDMARKS)
 def test_landmarks_are_inputs_or_their_centres_and_the_same_each_time(name):
     x, kernel = data(200)[0], wl.NTK(RELU)

@@ -7,6 +7,7 @@ import scipy.stats
 import widelimit as wl
 from widelimit import gp
 from widelimit.gp._choice import SHUFFLE
+from widelimit.gp._relevance import rounding
 from widelimit.kernels import ScaledInputs, ScaledOutputs
 
 QUICK = gp.Relevance(steps=30)
@@ -81,6 +82,38 @@ def test_refinement_is_judged_on_rows_that_the_search_did_not_see():
     np.testing.assert_allclose([tried[1].density, tried[1].inflation], [density, inflation], rtol=1e-8)
 
 
+@pytest.mark.parametrize(
+    ("y", "step"),
+    [
+        (np.repeat([1.0, 1.5, 2.5, 4.0], 3)[:, None], 0.5),
+        (np.round(np.linspace(0, 7, 500) ** 1.5, 1)[:, None], 0.1),
+        (np.stack([np.arange(60.0), np.arange(60.0) / 4], 1), 0.25),
+        (np.zeros((5, 1)), 0.0),
+    ],
+)
+def test_rounding_is_the_variance_between_multiples_of_the_step(y, step):
+    assert rounding(y) == pytest.approx(step**2 / 12)
+
+
+def test_targets_that_are_not_rounded_have_next_to_none():
+    assert rounding(np.random.default_rng(0).standard_normal((300, 1))) < 1e-6
+
+
+def test_noise_is_that_of_rounding_at_least():
+    """Equal rows with equal targets say that there is no noise, until a new row says otherwise."""
+    rng = np.random.default_rng(2)
+    x = np.repeat(rng.standard_normal((40, 2)), 2, 0)
+    y = np.round(np.sin(2 * x[:, 0]) * 3, 1)
+    least = 0.1**2 / 12
+    learned = gp.learn(x, y, among=gp.candidates(depths=(1,)), relevance=QUICK)
+    assert learned.posterior.noise >= least * (1 - 1e-9)
+    mean, std = learned.predict(x[::2])
+    assert (np.abs(mean - (y[::2] + 0.1)) < 6 * std).all()
+    plain = gp.learn(x, y, among=gp.candidates(depths=(1,)), relevance=None)
+    assert plain.choice.best.noise < least
+    assert plain.posterior.noise == pytest.approx(least)
+
+
 def test_intervals_cover_new_observations():
     covered = []
     for seed in range(4):
@@ -137,6 +170,10 @@ REFUSED = {
     "held": (
         lambda: gp.maximize(best().kernel, np.eye(3), np.ones(3), noise=0.1, held={"noise": 1.0}),
         "held has 'noise'",
+    ),
+    "least noise": (
+        lambda: gp.maximize(best().kernel, np.eye(3), np.ones(3), noise=0.1, least_noise=0.2),
+        "least_noise is 0.2; expected a number from zero to noise, 0.1",
     ),
     "criterion": (lambda: gp.learn(np.ones((3, 1)), np.ones(3), criterion="evidence"), "criterion is 'evidence'"),
     "variance": (lambda: ScaledOutputs(wl.NTK(gp.dense_network(1, wl.Erf(), 1, 1)), -1.0), "variance is -1.0"),

@@ -137,6 +137,82 @@ def test_relevance_finds_the_features_that_say_something(home, tmp_path):
     assert "Relevance of the features" in (tmp_path / "model" / "report.html").read_text()
 
 
+def smooth(n, seed):
+    """Return rows of two features with two numbers and a class that follow from them."""
+    rng = np.random.default_rng(seed)
+    x = rng.standard_normal((n, 2))
+    noise = rng.standard_normal((n, 2))
+    numbers = np.stack([np.sin(2 * x[:, 0]) + 0.2 * noise[:, 0], 30 + 4 * x[:, 1] + noise[:, 1]], 1)
+    return x, numbers, np.array(["below", "above"])[(numbers[:, 0] > 0).astype(int)]
+
+
+@pytest.mark.parametrize("kind", ["numbers", "classes"])
+def test_with_all_rows_as_landmarks_the_model_is_the_exact_one(tmp_path, kind):
+    x, numbers, classes = smooth(60, 0)
+    np.savez(tmp_path / "data.npz", x=x, y=numbers if kind == "numbers" else classes)
+    np.savez(tmp_path / "new.npz", x=smooth(9, 1)[0])
+    found = recipes.fit(str(tmp_path / "data.npz"), None, recipes.FitConfig(depths=(1,), landmarks=60))
+    kernel, arrays, numbers_of = found.model.predictor.kept()
+    columns = found.model.columns
+    inputs, again = columns.standardised(x), columns.standardised(np.load(tmp_path / "new.npz")["x"])
+    predicted = recipes.predict(found.model, str(tmp_path / "new.npz")).columns
+    if kind == "numbers":
+        exact = gp.kernel_regression(kernel, inputs, numbers, ridge=numbers_of["ridge"])
+        mean, std = exact.marginals(again)
+        left_out, deviation = exact.left_out
+        for i in range(2):
+            np.testing.assert_allclose(predicted[f"mean_{i}"], mean[:, i], rtol=1e-6, atol=1e-6)
+            np.testing.assert_allclose(predicted[f"std_{i}"], std[:, i], rtol=1e-5)
+        np.testing.assert_allclose(arrays["left_out"], (numbers - left_out) / deviation, atol=1e-5)
+        score = np.sort(np.abs(numbers - left_out) / deviation, 0)[57]
+        np.testing.assert_allclose(predicted["high_1"], mean[:, 1] + score[1] * std[:, 1], rtol=1e-5)
+    else:
+        codes = np.unique(classes, return_inverse=True)[1]
+        trained = gp.OneVsAll(numbers_of["penalty"]).fit(np.asarray(kernel(inputs)), codes, 2, np.ones(60))
+        np.testing.assert_allclose(arrays["held_out"], trained.held_out, atol=1e-6)
+        logits = (
+            gp.Temperature()
+            .fit(trained.held_out, codes, np.ones(60))
+            .logits(trained.decision(np.asarray(kernel(again, inputs))))
+        )
+        np.testing.assert_allclose(predicted["p(above)"], 1 / (1 + np.exp(logits[:, 1] - logits[:, 0])), atol=1e-5)
+        assert set(predicted["class"]) <= {"above", "below"}
+
+
+@pytest.mark.parametrize("kind", ["numbers", "classes"])
+def test_many_rows_are_fitted_on_landmarks(tmp_path, monkeypatch, kind):
+    monkeypatch.setattr("widelimit.recipes._fit.MOST_ROWS", 1000)
+    monkeypatch.setattr("widelimit.recipes._fit.LANDMARKS", 100)
+    x, numbers, classes = smooth(1500, 0)
+    np.savez(tmp_path / "data.npz", x=x, y=numbers[:, 0] if kind == "numbers" else classes)
+    np.savez(tmp_path / "new.npz", x=smooth(40, 1)[0])
+    done = run("fit", tmp_path / "data.npz", "--depths", "1", "--rows", "300", "--out", tmp_path / "model")
+    assert done.exit_code == 0, done.output
+    report = json.loads((tmp_path / "model" / "report.json").read_text())
+    assert "values at 100 of the training rows" in " ".join(report["data"]["notes"])
+    test = report["test"]
+    model = recipes.read_model(tmp_path / "model")
+    assert len(model.predictor.x) == 100
+    if kind == "numbers":
+        assert test["rmse"] < 0.22
+        assert 0.92 < test["interval_coverage"] < 0.98
+        assert "95% leave-one-out intervals cover" in (tmp_path / "model" / "report.html").read_text()
+    else:
+        assert test["accuracy"] > 0.85
+        assert test["ece"] < 0.06
+    found = recipes.fit(str(tmp_path / "data.npz"), None, recipes.FitConfig(depths=(1,), rows=300))
+    one, two = (recipes.predict(m, str(tmp_path / "new.npz")).columns for m in (model, found.model))
+    for key in one:
+        assert one[key].tobytes() == two[key].tobytes()
+
+
+def test_a_ridge_at_the_end_of_its_grid_is_told_on_landmarks_too(tmp_path):
+    x = np.repeat(smooth(40, 0)[0], 2, 0)
+    np.savez(tmp_path / "data.npz", x=x, y=np.tile([-1.0, 1.5], 40) + 0.01 * x[:, 0])
+    found = recipes.fit(str(tmp_path / "data.npz"), None, recipes.FitConfig(depths=(1,), landmarks=20))
+    assert "at the largest ridge" in found.document["verdict"]
+
+
 def test_arrays_with_many_targets(home, tmp_path):
     done = run("fit", home / "arrays.npz", "--depths", "1", "--out", tmp_path / "model", "--json")
     assert done.exit_code == 0, done.output
@@ -324,7 +400,8 @@ def test_other_things_that_do_not_fit(home, tmp_path):
     with pytest.raises(ValueError, match="level is 2"):
         recipes.predict(model, str(home / "new.csv"), level=2)
     assert run("predict", home / "price", home / "new.csv", "--out", tmp_path / "x.txt").exit_code == 2
-    for field, value in (("criterion", "best"), ("test", 0.0), ("depths", ()), ("seed", -1), ("rows", 0)):
+    wrong = {"criterion": "best", "test": 0.0, "depths": (), "seed": -1, "rows": 0, "landmarks": 0}
+    for field, value in wrong.items():
         with pytest.raises(ValueError, match=f"{field} is"):
             recipes.FitConfig(**{field: value})
     assert run("fit", home / "price.csv", "--target", "price", "--out", home / "price.csv").exit_code == 2

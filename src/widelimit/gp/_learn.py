@@ -67,7 +67,8 @@ def learn(
 
     1. `choose` scores the candidates at every ridge. 2. `refine` gives each feature a scale of its own, where rows that
     are left out are better predicted so. 3. The posterior is found on all rows. 4. Its scale is set where targets that
-    were left out have the variance that is predicted.
+    were left out have the variance that is predicted. The noise is never below that of rounded targets: equal rows that
+    happen to have equal targets would leave none, and the next row that differs would be impossible.
 
     Parameters
     ----------
@@ -100,7 +101,8 @@ def learn(
     total = len(among) + (relevance.folds * len(relevance.spreads) + 1 if relevance else 0)
     choice = choose(among, x, centred, criterion=criterion, rows=rows, progress=lambda done, _: progress(done, total))
     kernel: AbstractKernel = ScaledOutputs(choice.best.kernel, choice.best.scale)
-    noise, scale, refinement = max(choice.best.noise, rounding(centred)), None, None
+    least = rounding(centred)
+    noise, scale, refinement = max(choice.best.noise, least), None, None
     if relevance and len(x) >= 2 * relevance.folds:
         refinement = refine(choice.best, x, centred, relevance, lambda done, _: progress(len(among) + done, total))
         if refinement.found:
@@ -108,7 +110,7 @@ def learn(
     scale = scale or calibration(kernel, x, centred, noise)
     kernel = ScaledOutputs(kernel, scale)
     y_fit = centred[:, 0] if np.ndim(y) == 1 else centred
-    fitted = posterior(kernel, x, y_fit, noise=noise * scale, solver=solver)
+    fitted = posterior(kernel, x, y_fit, noise=max(noise * scale, least), solver=solver)
     return Learned(fitted, choice, refinement, mean)
 
 
