@@ -9,7 +9,7 @@ import numpy as np
 
 from .. import _check
 from .._typing import AnyArray
-from ..kernels import AbstractKernel
+from ..kernels import AbstractKernel, prior_variances
 from ._base import AbstractFeatureMap, eigh
 from ._landmarks import AbstractLandmarks, Pivots
 
@@ -87,8 +87,7 @@ class NystromFeatures(AbstractFeatureMap):
 
     def diagonal(self, state: Landmarked, x: np.ndarray) -> np.ndarray:  # noqa: ARG002
         """Return the kernel of each input with itself."""
-        given: AnyArray = x
-        return np.asarray(self.kernel.diagonal(given), np.float64)
+        return prior_variances(self.kernel, x)
 
     def _cutoff(self, dtype: Any, count: int) -> float:
         if self.cutoff is not None:

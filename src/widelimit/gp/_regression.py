@@ -11,8 +11,7 @@ import scipy.linalg
 
 from .. import _check
 from .._blas import blas_threads
-from .._precision import evaluate
-from ..kernels import AbstractKernel
+from ..kernels import AbstractKernel, prior_variances
 from ._choice import RIDGES, AbstractCriterion, Evidence, drawn_rows
 from ._path import RidgePath
 from ._weighted import cavity, inverse_of, weighted_path, weighted_scores
@@ -127,8 +126,7 @@ class KernelRegression:
 
     def prior(self, x: np.ndarray) -> np.ndarray:
         """Return k(x, x) of each input, (m,)."""
-        double = np.dtype(np.float64)
-        return np.asarray(evaluate(lambda k, a: k.diagonal(a), self.kernel, x, compute=double, result=double))
+        return prior_variances(self.kernel, x)
 
     def _shaped(self, values: np.ndarray) -> np.ndarray:
         return values[:, 0] if self.vector else values

@@ -1,6 +1,7 @@
 """Kernels as objects: of infinite networks, and of any finite model."""
 
 from ._base import AbstractKernel as AbstractKernel
+from ._base import prior_variances as prior_variances
 from ._empirical import EmpiricalNNGP as EmpiricalNNGP
 from ._empirical import EmpiricalNTK as EmpiricalNTK
 from ._infinite import NNGP as NNGP

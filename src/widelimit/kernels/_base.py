@@ -5,6 +5,7 @@ from typing import Any
 
 import equinox as eqx
 import jax
+import numpy as np
 
 from .. import _check
 from .._precision import evaluate, result_dtype
@@ -55,3 +56,17 @@ class AbstractKernel(eqx.Module):
             _check.same_batch(x1, x2)
         dtype = result_dtype(*jax.tree.leaves((x1, x2)))
         return evaluate(lambda k, a, b: k.block(a, b), self, x1, x2, compute=dtype, result=dtype)
+
+
+def prior_variances(kernel: AbstractKernel, x: Any) -> np.ndarray:
+    r"""Return :math:`k(x, x)` of each input in float64, (n,), whatever the dtype of x and JAX's configuration.
+
+    Parameters
+    ----------
+    kernel
+        A kernel that gives one number per pair.
+    x
+        Inputs (n, \*input_shape).
+    """
+    double = np.dtype(np.float64)
+    return np.asarray(evaluate(lambda k, a: k.diagonal(a), kernel, x, compute=double, result=double))

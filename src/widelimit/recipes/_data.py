@@ -11,6 +11,7 @@ import numpy as np
 
 from .. import _check
 from .._typing import Callable
+from ._columns import Columns, array_columns, table_columns
 from ._table import encode, find_column, labels, listed, read_csv, read_npz, suggestion
 
 FEWEST_ROWS = 8
@@ -136,7 +137,7 @@ class Raw:
     """Numbers as they come, before splitting.
 
     With ``classes``, y (n,) counts them; without, y (n, o) is real. The last ``given_test`` rows are test rows by the
-    file's own word. ``shape`` is that of one example of an NPZ file, which is flattened.
+    file's own word. ``columns`` says how another file becomes such numbers; one example of an NPZ file is flattened.
     """
 
     name: str
@@ -147,7 +148,7 @@ class Raw:
     notes: tuple[str, ...] = ()
     given_test: int = 0
     scale: Scale = _scale_each
-    shape: tuple[int, ...] = ()
+    columns: Columns = dataclasses.field(default_factory=lambda: array_columns(()))
 
 
 def _sine(n_train: int | None, n_test: int | None, seed: int) -> Dataset:
@@ -221,7 +222,8 @@ def _read_csv(path: pathlib.Path, target: str | None) -> Raw:
     columns = read_csv(path)
     wanted = find_column(columns, target, path)
     _enough_rows(len(wanted.cells), path.name)
-    x, features, notes = encode([c for c in columns if c is not wanted], path)
+    others = [column for column in columns if column is not wanted]
+    x, features, notes = encode(others, path)
     y, classes = wanted.numbers, ()
     if y is None:
         labels(wanted, path)
@@ -231,7 +233,7 @@ def _read_csv(path: pathlib.Path, target: str | None) -> Raw:
         notes = (*notes, f"Target {wanted.name!r} has two values: classification.")
     else:
         y = y[:, None]
-    return Raw(path.name, x, y, features, classes, notes)
+    return Raw(path.name, x, y, features, classes, notes, columns=table_columns(others, path))
 
 
 def _classes(y: np.ndarray) -> tuple[np.ndarray, tuple[str, ...]]:
@@ -264,7 +266,7 @@ def _read_npz(path: pathlib.Path, target: str | None) -> Raw:
     else:
         y = y.astype(np.float64).reshape(len(y), -1)
     features = tuple(f"x{i}" for i in range(x.shape[1]))
-    return Raw(path.name, x, y, features, classes, notes, given_test, shape=shape)
+    return Raw(path.name, x, y, features, classes, notes, given_test, columns=array_columns(shape))
 
 
 READERS: dict[str, Callable[[pathlib.Path, str | None], Raw]] = {".csv": _read_csv, ".npz": _read_npz}

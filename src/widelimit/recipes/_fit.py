@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import pathlib
 import time
 from typing import Any
 
@@ -14,12 +13,12 @@ from .._plain import plain
 from .._typing import Callable
 from ..gp import Finding
 from ..kernels import AbstractKernel, ScaledInputs, ScaledOutputs
-from ._columns import Columns, array_columns, table_columns
+from ._columns import Columns
 from ._data import Raw, read_file
 from ._environment import environment
 from ._learners import AbstractLearner, Exact, Learnt, OnLandmarks, Rows
 from ._model import Model
-from ._table import listed, read_csv
+from ._table import listed
 
 SCHEMA = "widelimit/fit/1"
 LEVEL = 0.95
@@ -138,8 +137,7 @@ def fit(source: str, target: str | None, config: FitConfig = FitConfig(), progre
     started, tell = time.perf_counter(), progress or (lambda *_: None)
     raw = read_file(source, target)
     train, test = _split(raw, config)
-    columns = _columns(raw, source, target)
-    first = _scaled(columns, raw, train)
+    first = _scaled(raw, train)
     x, y = first.standardised(raw.x), _targets(raw)
     criterion = CRITERIA[config.chosen_by(bool(raw.classes))]()
     among = gp.candidates(depths=config.depths)
@@ -168,7 +166,7 @@ def fit(source: str, target: str | None, config: FitConfig = FitConfig(), progre
     findings = gp.diagnose(chosen.kernel, seen.x, seen.y, ridge=tried.ridge, border=tried.border)
     scores = tried.predictor.scores(x[test] * chosen.scales, y[test], LEVEL)
     tell(len(among) + 2, steps, "fitting all rows")
-    whole = _scaled(columns, raw, np.arange(len(raw.x)), first.keep)
+    whole = _scaled(raw, np.arange(len(raw.x)), first.keep)
     last = dataclasses.replace(whole, std=whole.std / chosen.scales)
     predictor = learner.again(chosen.kernel, Rows(last.standardised(raw.x), y, raw.classes), tried.ridge)
     seconds = time.perf_counter() - started
@@ -205,14 +203,7 @@ def _drawn(raw: Raw, config: FitConfig) -> tuple[np.ndarray, np.ndarray]:
     return np.setdiff1d(np.arange(n), test), test
 
 
-def _columns(raw: Raw, source: str, target: str | None) -> Columns:
-    path = pathlib.Path(source)
-    if path.suffix.lower() != ".csv":
-        return array_columns(raw.shape)
-    return table_columns([column for column in read_csv(path) if column.name != target], path)
-
-
-def _scaled(columns: Columns, raw: Raw, rows: np.ndarray, kept: np.ndarray | None = None) -> Columns:
+def _scaled(raw: Raw, rows: np.ndarray, kept: np.ndarray | None = None) -> Columns:
     part = raw.x[rows]
     keep = np.ptp(part, axis=0) > 0 if kept is None else kept
     if not keep.any():
@@ -221,12 +212,12 @@ def _scaled(columns: Columns, raw: Raw, rows: np.ndarray, kept: np.ndarray | Non
         mean, std = part[:, keep].mean(0), part[:, keep].std(0)
         good = np.isfinite((raw.x[:, keep] - mean) / std).all(0) & np.isfinite(std) & (std > 1e-150)
     if not good.all():
-        name = dataclasses.replace(columns, keep=keep).features[int(np.argmin(good))]
+        name = dataclasses.replace(raw.columns, keep=keep).features[int(np.argmin(good))]
         raise ValueError(
             f"{raw.name}, feature {name!r}: values too large or too small to be standardised in float64; expected "
             "magnitudes between 1e-150 and 1e150. Give it in another unit."
         )
-    return dataclasses.replace(columns, keep=keep, mean=mean, std=std)
+    return dataclasses.replace(raw.columns, keep=keep, mean=mean, std=std)
 
 
 def _targets(raw: Raw) -> np.ndarray:

@@ -10,9 +10,8 @@ import numpy as np
 import scipy.special
 
 from .. import gp
-from .._precision import evaluate
 from ..gp import Calibrated, KernelRegression, Trained
-from ..kernels import AbstractKernel
+from ..kernels import AbstractKernel, prior_variances
 from ._fit_scores import class_scores, regression_scores
 
 CHUNK = 4096
@@ -165,7 +164,7 @@ class LandmarkRegression(AbstractRegression):
         for i in range(0, len(x), CHUNK):
             part = x[i : i + CHUNK]
             modes = np.asarray(self.kernel(part, self.x)) @ self.turn
-            missed = (_diagonal(self.kernel, part) - (modes**2).sum(1)).clip(0)
+            missed = (prior_variances(self.kernel, part) - (modes**2).sum(1)).clip(0)
             means.append(modes @ self.coefficients)
             deviations.append((self.scale * (modes**2 @ self.shrunk + missed + self.ridge)) ** 0.5)
         return np.concatenate(means) * self.spread + self.center, np.concatenate(deviations)[:, None] * self.spread
@@ -187,11 +186,6 @@ class LandmarkRegression(AbstractRegression):
         names = [field.name for field in dataclasses.fields(cls) if field.name not in ("kernel", "ridge", "scale")]
         arrays = {name: kept.arrays[name] for name in names}
         return cls(kept.kernel, **arrays, ridge=kept.numbers["ridge"], scale=kept.numbers["scale"])
-
-
-def _diagonal(kernel: AbstractKernel, x: np.ndarray) -> np.ndarray:
-    double = np.dtype(np.float64)
-    return np.asarray(evaluate(lambda k, a: k.diagonal(a), kernel, x, compute=double, result=double))
 
 
 @dataclasses.dataclass(frozen=True)

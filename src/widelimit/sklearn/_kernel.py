@@ -10,9 +10,8 @@ import numpy as np
 from sklearn.gaussian_process.kernels import Hyperparameter
 from sklearn.gaussian_process.kernels import Kernel as SklearnKernel
 
-from .._precision import evaluate
 from ..arch import AbstractLayer
-from ..kernels import NNGP, NTK, AbstractKernel
+from ..kernels import NNGP, NTK, AbstractKernel, prior_variances
 from ._network import network
 
 DOUBLE = np.dtype(np.float64)
@@ -79,7 +78,7 @@ class AbstractNetworkKernel(SklearnKernel, abc.ABC):
         """Return the kernel of each input with itself, (n,)."""
         X = np.atleast_2d(np.asarray(X, np.float64))
         kernel = self._at(self.weight_std, self.bias_std)
-        return np.asarray(evaluate(lambda k, a: k.diagonal(a), kernel, X, compute=DOUBLE, result=DOUBLE))
+        return prior_variances(kernel, X)
 
     def is_stationary(self) -> Any:
         """Return False: the kernel depends on where inputs are."""
