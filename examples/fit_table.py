@@ -1,6 +1,7 @@
 """A table becomes a model that is kept in a folder, and predicts a new table: what `widelimit fit` and `predict` do."""
 
 import csv
+import dataclasses
 import os
 import pathlib
 import tempfile
@@ -36,3 +37,7 @@ model = recipes.read_model(folder / "model")
 predicted = recipes.predict(model, str(folder / "new.csv"), level=0.9).columns
 for true, mean, low, high in zip(price[-5:], predicted["mean"], predicted["low"], predicted["high"], strict=True):
     print(f"true {true:9.0f}   predicted {mean:9.0f}   90 % interval {low:9.0f} to {high:9.0f}")
+
+# Through some of the rows alone, as is done by itself where there are more than 20,000.
+few = recipes.fit(str(folder / "train.csv"), "price", dataclasses.replace(config, landmarks=30 if small else 100))
+print("on landmarks:", few.document["verdict"])
