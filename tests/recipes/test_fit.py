@@ -407,6 +407,17 @@ def test_other_things_that_do_not_fit(home, tmp_path):
     assert run("fit", home / "price.csv", "--target", "price", "--out", home / "price.csv").exit_code == 2
 
 
+def test_rows_far_beyond_those_of_training_are_told(home, tmp_path):
+    low, high = X[:, 0].round(6).min(), X[:, 0].round(6).max()
+    a = [0.0, high + 1.5 * (high - low), high + 0.5 * (high - low), low - 2 * (high - low)]
+    table(tmp_path / "far.csv", "a,b,constant,colour", a, [0.1] * 4, [1.0] * 4, ["red"] * 4)
+    done = run("predict", home / "price", tmp_path / "far.csv", "--out", tmp_path / "out.csv")
+    assert done.exit_code == 0, done.output
+    assert "2 of 4 rows hold values far beyond all that the model has seen" in done.output
+    assert f"(row 4: a is {a[3]:.6g}, was {low:.6g} to {high:.6g})" in done.output
+    assert recipes.predict(recipes.read_model(home / "price"), str(home / "new.csv")).notes[1:] == ()
+
+
 def test_documented_behaviour_of_odd_tables(tmp_path):
     """One row to predict, more columns than rows, and duplicated rows are no error."""
     rng = np.random.default_rng(1)

@@ -25,8 +25,8 @@ class Columns:
         Of one example of an array, as it comes; empty for tables.
     keep
         Which of the encoded features vary, (features,).
-    mean, std
-        Of those, over the rows that were learnt from.
+    mean, std, low, high
+        Of those, over the rows that were learnt from; the last two are the least and the largest value.
     """
 
     names: tuple[str, ...]
@@ -35,6 +35,8 @@ class Columns:
     keep: np.ndarray
     mean: np.ndarray
     std: np.ndarray
+    low: np.ndarray
+    high: np.ndarray
 
     @property
     def features(self) -> tuple[str, ...]:
@@ -89,6 +91,19 @@ class Columns:
         """Return encoded features (n, all features) as inputs of the kernel (n, d)."""
         return (x[:, self.keep] - self.mean) / self.std
 
+    def far(self, x: np.ndarray) -> tuple[np.ndarray, str]:
+        """Return which standardised inputs (n, d) lie beyond what was learnt from, and the farthest value in words.
+
+        Beyond is what exceeds the range of a feature by more than its width.
+        """
+        values = x * self.std + self.mean
+        excess = np.maximum(values - self.high, self.low - values) / (self.high - self.low)
+        row, place = np.unravel_index(int(excess.argmax()), excess.shape)
+        name, value = self.features[place], values[row, place]
+        return excess.max(
+            1
+        ) > 1, f"row {row + 1}: {name} is {value:.6g}, was {self.low[place]:.6g} to {self.high[place]:.6g}"
+
     def to_dict(self) -> dict[str, Any]:
         """Return what is not an array as plain objects."""
         return {
@@ -98,18 +113,20 @@ class Columns:
         }
 
 
+NOTHING = (np.zeros(0, bool), *np.zeros((4, 0)))
+"""Statistics that have yet to be found."""
+
+
 def table_columns(columns: list[Column], path: pathlib.Path) -> Columns:
     """Return the columns of a table whose scale has yet to be found."""
     names = tuple(column.name for column in columns)
     known = tuple(None if column.numbers is not None else tuple(labels(column, path)) for column in columns)
-    nothing = np.zeros(0)
-    return Columns(names, known, (), np.zeros(0, bool), nothing, nothing)
+    return Columns(names, known, (), *NOTHING)
 
 
 def array_columns(shape: tuple[int, ...]) -> Columns:
     """Return the columns of arrays whose scale has yet to be found."""
-    nothing = np.zeros(0)
-    return Columns((), (), shape, np.zeros(0, bool), nothing, nothing)
+    return Columns((), (), shape, *NOTHING)
 
 
 def _encoded(column: Column, known: tuple[str, ...] | None, path: pathlib.Path) -> np.ndarray:

@@ -217,7 +217,8 @@ def _scaled(raw: Raw, rows: np.ndarray, kept: np.ndarray | None = None) -> Colum
             f"{raw.name}, feature {name!r}: values too large or too small to be standardised in float64; expected "
             "magnitudes between 1e-150 and 1e150. Give it in another unit."
         )
-    return dataclasses.replace(raw.columns, keep=keep, mean=mean, std=std)
+    low, high = part[:, keep].min(0), part[:, keep].max(0)
+    return dataclasses.replace(raw.columns, keep=keep, mean=mean, std=std, low=low, high=high)
 
 
 def _targets(raw: Raw) -> np.ndarray:

@@ -20,6 +20,7 @@ from ._table import DAMAGE, listed
 from ._write import prepare_folder, write_folder, write_json
 
 FORMAT, VERSION = "widelimit/model", 2
+STATISTICS = ("keep", "mean", "std", "low", "high")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -58,7 +59,7 @@ def write_model(model: Model, folder: pathlib.Path, more: dict[str, Any] | None 
     """
     prepare_folder(folder)
     kernel, kept, numbers = model.predictor.kept()
-    arrays = {"keep": model.columns.keep, "mean": model.columns.mean, "std": model.columns.std, **kept}
+    arrays = {name: getattr(model.columns, name) for name in STATISTICS} | kept
     document = {
         "format": FORMAT,
         "version": VERSION,
@@ -148,9 +149,7 @@ def _built(document: dict[str, Any], arrays: dict[str, np.ndarray]) -> Model:
         tuple(about["names"]),
         tuple(None if known is None else tuple(known) for known in about["categories"]),
         tuple(about["shape"]),
-        arrays["keep"],
-        arrays["mean"],
-        arrays["std"],
+        *(arrays[name] for name in STATISTICS),
     )
     kernel = KERNELS[document["kernel"]](arch.from_json(json.dumps(document["architecture"])))
     predictor = PREDICTORS[document["task"]].built(Kept(kernel, arrays, document))

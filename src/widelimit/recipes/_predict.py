@@ -57,7 +57,7 @@ def predict(model: Model, source: str, *, level: float = 0.95) -> Predictions:
     """
     gp.check_level(level)
     x, notes = _inputs(model, pathlib.Path(source))
-    return Predictions(model.predictor.columns(x, level), notes)
+    return Predictions(model.predictor.columns(x, level), (*notes, *_extrapolated(model, x, source)))
 
 
 def write_predictions(predictions: Predictions, path: pathlib.Path) -> None:
@@ -98,6 +98,16 @@ def _inputs(model: Model, path: pathlib.Path) -> tuple[np.ndarray, tuple[str, ..
     if extra:
         notes = (f"{path.name}: columns that the model does not know are not used: {listed(extra)}.",)
     return x, notes
+
+
+def _extrapolated(model: Model, x: np.ndarray, source: str) -> tuple[str, ...]:
+    far, worst = model.columns.far(x)
+    if not far.any():
+        return ()
+    return (
+        f"{pathlib.Path(source).name}: {far.sum()} of {len(x)} rows hold values far beyond all that the model has seen "
+        f"({worst}); what it says of them is extrapolation.",
+    )
 
 
 def _csv(columns: dict[str, np.ndarray]) -> bytes:
