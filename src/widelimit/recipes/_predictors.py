@@ -52,56 +52,31 @@ class AbstractPredictor(abc.ABC):
         """Return what was kept."""
 
 
-class AbstractRegression(AbstractPredictor):
-    """A regression of targets (n, o)."""
+Predicted = tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]
+"""Mean, standard deviation of a new observation, and lower and upper ends of intervals, each (m, o)."""
 
-    intervals: ClassVar[str]
-    """What a report calls its intervals."""
 
-    @abc.abstractmethod
-    def mean_target(self) -> np.ndarray:
-        """Return the mean of the training targets, (o,)."""
-
-    @abc.abstractmethod
-    def marginals(self, x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Return mean and standard deviation of new observations at inputs (m, d), both (m, o)."""
-
-    @abc.abstractmethod
-    def interval(self, x: np.ndarray, level: float) -> tuple[np.ndarray, np.ndarray]:
-        """Return lower and upper ends of intervals that cover a share ``level`` of new observations, both (m, o)."""
-
-    def columns(self, x: np.ndarray, level: float) -> Arrays:
-        """Return ``mean``, ``std``, ``low`` and ``high``, with a number behind where there are many targets."""
-        named = dict(zip(("mean", "std", "low", "high"), (*self.marginals(x), *self.interval(x, level)), strict=True))
-        count = len(self.mean_target())
-        return {
-            key if count == 1 else f"{key}_{i}": values[:, i] for i in range(count) for key, values in named.items()
-        }
-
-    def scores(self, x: np.ndarray, y: np.ndarray, level: float) -> dict[str, Any]:
-        """Return errors, likelihood and coverage."""
-        predicted = (*self.marginals(x), *self.interval(x, level))
-        return {**regression_scores(y, predicted, self.mean_target(), level), "intervals": self.intervals}
+def _named(predicted: Predicted) -> Arrays:
+    named = dict(zip(("mean", "std", "low", "high"), predicted, strict=True))
+    count = predicted[0].shape[1]
+    return {key if count == 1 else f"{key}_{i}": values[:, i] for i in range(count) for key, values in named.items()}
 
 
 @dataclasses.dataclass(frozen=True)
-class ExactRegression(AbstractRegression):
+class ExactRegression(AbstractPredictor):
     """Regression with the whole kernel matrix, and jackknife+ intervals."""
 
-    name, intervals = "regression", "jackknife+"
+    name = "regression"
     fitted: KernelRegression
 
-    def mean_target(self) -> np.ndarray:
-        """Return the mean of the training targets."""
-        return self.fitted.center
+    def columns(self, x: np.ndarray, level: float) -> Arrays:
+        """Return ``mean``, ``std``, ``low`` and ``high``, with a number behind where there are many targets."""
+        return _named(self._predicted(x, level))
 
-    def marginals(self, x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Return mean and standard deviation of new observations."""
-        return self.fitted.marginals(x)
-
-    def interval(self, x: np.ndarray, level: float) -> tuple[np.ndarray, np.ndarray]:
-        """Return the ends of jackknife+ intervals."""
-        return gp.jackknife_plus(self.fitted, x, level=level)
+    def scores(self, x: np.ndarray, y: np.ndarray, level: float) -> dict[str, Any]:
+        """Return errors, likelihood and coverage."""
+        scores = regression_scores(y, self._predicted(x, level), self.fitted.center, level)
+        return {**scores, "intervals": "jackknife+"}
 
     def kept(self) -> Kept:
         """Return data and weights; the Cholesky factor is made anew."""
@@ -115,9 +90,12 @@ class ExactRegression(AbstractRegression):
         data = {name: arrays[name] for name in ("x", "y", "weights", "center", "spread", "dual")}
         return cls(gp.rebuilt(kernel, data, ridge=numbers["ridge"], scale=numbers["scale"]))
 
+    def _predicted(self, x: np.ndarray, level: float) -> Predicted:
+        return (*self.fitted.marginals(x), *gp.jackknife_plus(self.fitted, x, level=level))
+
 
 @dataclasses.dataclass(frozen=True)
-class LandmarkRegression(AbstractRegression):
+class LandmarkRegression(AbstractPredictor):
     r"""Regression with a kernel that is known through landmarks Z, for any number of rows.
 
     .. math:: \mu(x) = \psi(x)\,c,\qquad \sigma^2(x) = s^2\Big(\sum_jt_j\psi_j(x)^2 +
@@ -142,7 +120,7 @@ class LandmarkRegression(AbstractRegression):
         r, and :math:`s^2`.
     """
 
-    name, intervals = "regression on landmarks", "leave-one-out"
+    name = "regression on landmarks"
     kernel: AbstractKernel
     x: np.ndarray
     turn: np.ndarray
@@ -154,12 +132,17 @@ class LandmarkRegression(AbstractRegression):
     ridge: float
     scale: float
 
-    def mean_target(self) -> np.ndarray:
-        """Return the mean of the training targets."""
-        return self.center
+    def columns(self, x: np.ndarray, level: float) -> Arrays:
+        """Return ``mean``, ``std``, ``low`` and ``high``, with a number behind where there are many targets."""
+        return _named(self._predicted(x, level))
+
+    def scores(self, x: np.ndarray, y: np.ndarray, level: float) -> dict[str, Any]:
+        """Return errors, likelihood and coverage."""
+        scores = regression_scores(y, self._predicted(x, level), self.center, level)
+        return {**scores, "intervals": "leave-one-out"}
 
     def marginals(self, x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Return mean and standard deviation of new observations."""
+        """Return mean and standard deviation of new observations at inputs (m, d), both (m, o)."""
         means, deviations = [], []
         for i in range(0, len(x), CHUNK):
             part = x[i : i + CHUNK]
@@ -168,11 +151,6 @@ class LandmarkRegression(AbstractRegression):
             means.append(modes @ self.coefficients)
             deviations.append((self.scale * (modes**2 @ self.shrunk + missed + self.ridge)) ** 0.5)
         return np.concatenate(means) * self.spread + self.center, np.concatenate(deviations)[:, None] * self.spread
-
-    def interval(self, x: np.ndarray, level: float) -> tuple[np.ndarray, np.ndarray]:
-        """Return the ends of the intervals."""
-        zero = np.zeros_like(self.left_out)
-        return gp.split_conformal(self.left_out, zero, zero + 1, level=level).interval(*self.marginals(x))
 
     def kept(self) -> Kept:
         """Return all arrays and numbers."""
@@ -186,6 +164,12 @@ class LandmarkRegression(AbstractRegression):
         names = [field.name for field in dataclasses.fields(cls) if field.name not in ("kernel", "ridge", "scale")]
         arrays = {name: kept.arrays[name] for name in names}
         return cls(kept.kernel, **arrays, ridge=kept.numbers["ridge"], scale=kept.numbers["scale"])
+
+    def _predicted(self, x: np.ndarray, level: float) -> Predicted:
+        mean, std = self.marginals(x)
+        zero = np.zeros_like(self.left_out)
+        conformal = gp.split_conformal(self.left_out, zero, zero + 1, level=level)
+        return (mean, std, *conformal.interval(mean, std))
 
 
 @dataclasses.dataclass(frozen=True)
