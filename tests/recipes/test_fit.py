@@ -206,6 +206,21 @@ def test_many_rows_are_fitted_on_landmarks(tmp_path, monkeypatch, kind):
         assert one[key].tobytes() == two[key].tobytes()
 
 
+def test_a_target_that_is_constant_on_the_training_rows_is_predicted_as_it_is(tmp_path):
+    x, numbers, _ = smooth(60, 0)
+    rare = np.zeros(60)
+    np.savez(
+        tmp_path / "data.npz",
+        x=x,
+        y=np.stack([numbers[:, 0], rare], 1),
+        x_test=smooth(8, 1)[0],
+        y_test=np.stack([smooth(8, 1)[1][:, 0], np.ones(8)], 1),
+    )
+    found = recipes.fit(str(tmp_path / "data.npz"), None, recipes.FitConfig(depths=(1,), landmarks=30))
+    assert np.isfinite(found.document["test"]["rmse"])
+    assert found.document["test"]["rmse"] < 1
+
+
 def test_a_ridge_at_the_end_of_its_grid_is_told_on_landmarks_too(tmp_path):
     x = np.repeat(smooth(40, 0)[0], 2, 0)
     np.savez(tmp_path / "data.npz", x=x, y=np.tile([-1.0, 1.5], 40) + 0.01 * x[:, 0])

@@ -89,11 +89,13 @@ class OnLandmarks(AbstractLearner):
     def _learnt(self, kernel: AbstractKernel, rows: Rows, ridges: np.ndarray | None) -> Learnt:
         x, y, labels = rows
         center = y.mean(0)
-        spread = np.ones(len(center)) if labels else y.std(0)
+        std = y.std(0)
+        # A target may be constant on the training rows alone.
+        spread = np.ones(len(center)) if labels else np.where(std > 0, std, 1)
         standard = (y - center) / spread
         feature_map = features.NystromFeatures(kernel, features.Pivots(self.count))
         fitted = features.regress(feature_map, x, standard, ridges=ridges, criterion=self.criterion)
-        mean, std = fitted.left_out(x, standard)
+        mean, deviation = fitted.left_out(x, standard)
         if labels:
             codes = y.argmax(1)
             dual = fitted.state.whitening @ fitted.weights
@@ -110,7 +112,7 @@ class OnLandmarks(AbstractLearner):
                 shrunk=fitted.ridge / (path.values + fitted.ridge),
                 center=center,
                 spread=spread,
-                left_out=(standard - mean) / std[:, None],
+                left_out=(standard - mean) / deviation[:, None],
                 ridge=fitted.ridge,
                 scale=fitted.scale,
             )
