@@ -249,6 +249,9 @@ def test_left_out_predictions_are_those_of_a_fit_without_the_row(noisy):
     np.testing.assert_array_equal(features.regress(feature_map, x, y[:, 0]).left_out(x, y[:, 0])[0].shape, (len(x),))
     with pytest.raises(ValueError, match="y has 1 targets a row; expected 2"):
         fit.left_out(x, y[:, :1])
+    tight = features.regress(NystromFeatures(wl.NTK(RELU), Uniform(30)), x, y, ridges=[1e-15])
+    with pytest.raises(ValueError, match="Increase the ridge"):
+        tight.left_out(x, y)
 
 
 @pytest.mark.parametrize("name", LANDMARKS)

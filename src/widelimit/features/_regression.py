@@ -16,6 +16,9 @@ from ._criterion import AbstractCriterion, Evidence
 from ._moments import Rows, accumulate
 from ._path import FeaturePath, feature_path
 
+EXACT = 1e-12
+"""What is left of a row that is predicted from all, below which it is rounding."""
+
 
 @dataclasses.dataclass(frozen=True)
 class FeatureRegression:
@@ -120,7 +123,7 @@ class FeatureRegression:
         Raises
         ------
         ValueError
-            If shapes do not match.
+            If shapes do not match, or the ridge is so small that :math:`1 - h_i` vanishes.
         """
         x = self._read(x)
         targets = np.asarray(_check.targets(y, len(x), "y"))
@@ -135,6 +138,11 @@ class FeatureRegression:
             one = np.ones(len(part)) if given is None else given
             modes = self._block(part) @ turn
             rest = 1 - modes**2 @ inverse / one
+            if not (rest > EXACT).all():
+                raise ValueError(
+                    f"ridge is {self.ridge:.3g}: a row decides its own prediction to working precision, and "
+                    "nothing can be said of it from the others. Increase the ridge."
+                )
             means.append(seen - (seen - modes @ coefficients) / rest[:, None])
             variance = self.ridge * one / rest + self._missed(part, modes)
             deviations.append((self.scale * variance) ** 0.5)

@@ -87,7 +87,7 @@ def maximize(
     held
         Names of fields that are scales, with the standard deviation τ of their logarithms; others are free.
     least_noise
-        The noise stays above.
+        Where the variance of the noise stops, zero or more; no more than ``noise``.
     steps
         Most iterations.
 

@@ -99,10 +99,8 @@ class Columns:
         values = x * self.std + self.mean
         excess = np.maximum(values - self.high, self.low - values) / (self.high - self.low)
         row, place = np.unravel_index(int(excess.argmax()), excess.shape)
-        name, value = self.features[place], values[row, place]
-        return excess.max(
-            1
-        ) > 1, f"row {row + 1}: {name} is {value:.6g}, was {self.low[place]:.6g} to {self.high[place]:.6g}"
+        name, value, low, high = self.features[place], values[row, place], self.low[place], self.high[place]
+        return excess.max(1) > 1, f"row {row + 1}: {name} is {value:.6g}, was {low:.6g} to {high:.6g}"
 
     def to_dict(self) -> dict[str, Any]:
         """Return what is not an array as plain objects."""
