@@ -6,15 +6,14 @@ precision to 2e-15.
 """
 
 import math
+from collections.abc import Callable
 
-import numpy as np
-
-from ._native_math import _ANGLE, _SEGMENT, _fitted
-
-
-def _coefficients(fn, degree: int) -> tuple[float, ...]:
-    return tuple(float(c) / (2 * math.pi) for c in np.array(_fitted(fn, degree))[::-1])
+from .._angle import angle_over_root, interpolant, segment_over_root
 
 
-ARC_SINGLE, SEGMENT_SINGLE = _coefficients(_ANGLE, 6), _coefficients(_SEGMENT, 5)
-ARC_DOUBLE, SEGMENT_DOUBLE = _coefficients(_ANGLE, 18), _coefficients(_SEGMENT, 18)
+def _coefficients(fn: Callable, degree: int) -> tuple[float, ...]:
+    return tuple(c / (2 * math.pi) for c in interpolant(fn, degree)[::-1])
+
+
+ARC_SINGLE, SEGMENT_SINGLE = _coefficients(angle_over_root, 6), _coefficients(segment_over_root, 5)
+ARC_DOUBLE, SEGMENT_DOUBLE = _coefficients(angle_over_root, 18), _coefficients(segment_over_root, 18)

@@ -9,6 +9,7 @@ import math
 import numpy as np
 from numba import njit
 
+from .._angle import __file__ as _angle_file
 from . import _native_duals as duals
 from ._native_code import ADD, DUAL, LINEAR, LOAD, NORM, SAVE, SCALE
 from ._native_duals import RELU, SERIES
@@ -314,4 +315,5 @@ def _build(stamp, cache):
     return sides, sweep, diagonal
 
 
-sides, sweep, diagonal = on_disk(_build, (__file__, duals.__file__, _math_file, _series_file, _simd_file))
+_FILES = (__file__, duals.__file__, _angle_file, _math_file, _series_file, _simd_file)
+sides, sweep, diagonal = on_disk(_build, _FILES)

@@ -6,14 +6,14 @@ in float64 (3e-15).
 """
 
 import math
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 from numba import njit, types
 from numba.extending import overload
-from numpy.polynomial import Chebyshev, Polynomial, polynomial
+from numpy.polynomial import polynomial
 
+from .._angle import angle_over_root, interpolant, segment_over_root
 from ._simd import absolute, fitted, greater, inline, lesser, root, where_positive, with_sign
 
 FLAGS = frozenset({"contract", "nsz"})
@@ -27,21 +27,6 @@ PART: Any = {"forceinline": True, "fastmath": set(FLAGS), "error_model": "numpy"
 
 loop = njit(nogil=True, fastmath=set(FLAGS), error_model="numpy")
 """Compile a loop. Division by zero gives infinity: a check in the loop would keep it from running in lanes."""
-
-
-def _fitted(fn: Callable, degree: int) -> tuple[float, ...]:
-    # Interpolant of fn on [0, 1], lowest power first.
-    return tuple(Chebyshev.interpolate(fn, degree, domain=[0, 1]).convert(kind=Polynomial).coef.tolist())
-
-
-def _angle_series(terms: int = 90) -> tuple[np.ndarray, np.ndarray]:
-    # theta(h) = sqrt(h) sum_k a_k h^k and its integral h^(3/2) sum_k a_k / (k + 3/2) h^k, for h = 1 - cos(theta).
-    angle, central = [], 1.0
-    for k in range(terms):
-        angle.append(2 * central / (2 * k + 1) * 0.5 ** (k + 0.5))
-        central *= (2 * k + 1) / (2 * k + 2)
-    coefficients = np.array(angle)
-    return coefficients, coefficients / (np.arange(terms) + 1.5)
 
 
 def _arctangent(y: np.ndarray) -> np.ndarray:
@@ -66,14 +51,13 @@ def _single(coefficients: tuple[float, ...]) -> tuple:
     return tuple(np.float32(c) for c in coefficients)
 
 
-_ANGLE, _SEGMENT = (lambda h, c=c: polynomial.polyval(h, c) for c in _angle_series())
-ANGLE_SINGLE, SEGMENT_SINGLE = _single(_fitted(_ANGLE, 7)), _single(_fitted(_SEGMENT, 7))
-ANGLE_DOUBLE, SEGMENT_DOUBLE = _fitted(_ANGLE, 18), _fitted(_SEGMENT, 18)
+ANGLE_SINGLE, SEGMENT_SINGLE = _single(interpolant(angle_over_root, 7)), _single(interpolant(segment_over_root, 7))
+ANGLE_DOUBLE, SEGMENT_DOUBLE = interpolant(angle_over_root, 18), interpolant(segment_over_root, 18)
 
-_arctangents = fitted(_fitted(_arctangent, 9), _fitted(_arctangent, 18))
-_excesses = fitted(_fitted(_excess, 9), _fitted(_excess, 18))
-_angles = fitted(_fitted(_ANGLE, 7), _fitted(_ANGLE, 18))
-_drops = fitted(_fitted(_drop, 6), _fitted(_drop, 12))
+_arctangents = fitted(interpolant(_arctangent, 9), interpolant(_arctangent, 18))
+_excesses = fitted(interpolant(_excess, 9), interpolant(_excess, 18))
+_angles = fitted(interpolant(angle_over_root, 7), interpolant(angle_over_root, 18))
+_drops = fitted(interpolant(_drop, 6), interpolant(_drop, 12))
 
 
 @scalar

@@ -4,6 +4,7 @@ from typing import Any
 
 from numba import njit
 
+from .. import _angle
 from . import (
     _native_arc,
     _native_duals,
@@ -24,6 +25,7 @@ from ._on_disk import on_disk
 from ._simd import WIDTH, part, pointer
 
 _PARTS = (
+    _angle,
     _native_arc,
     _native_duals,
     _native_math,
