@@ -7,7 +7,21 @@ from typing import Annotated
 
 import typer
 
-from . import _machine, _peer, _table, _uci_data, empirical, kernels, krylov, lab, regression, scale, scaling, uci
+from . import (
+    _machine,
+    _peer,
+    _table,
+    _uci_data,
+    empirical,
+    kernels,
+    krylov,
+    lab,
+    planes,
+    regression,
+    scale,
+    scaling,
+    uci,
+)
 
 app = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False, help=__doc__)
 Out = Annotated[pathlib.Path | None, typer.Option(help="Append the records to this file, one JSON object a line.")]
@@ -84,6 +98,31 @@ def kernels_command(
         _emit(records, out, json)
         if not json:
             kernels.report(records)
+
+
+@app.command(name="planes")
+def planes_command(
+    case: Annotated[list[str] | None, typer.Option(help="Only these cases.")] = None,
+    n: Annotated[int, typer.Option(min=1, help="Inputs of each side.")] = 2,
+    lanes: Annotated[list[int] | None, typer.Option(min=1, help="Numbers at once, beside the engine's choice.")] = None,
+    rounds: Annotated[int, typer.Option(min=1, help="Warm calls.")] = 3,
+    out: Out = None,
+    json: Json = False,
+) -> None:
+    """Time the plane engine on the device of JAX, against what its arithmetic takes there."""
+    try:
+        cases = kernels.selected(case, planes.POOLED)
+    except ValueError as error:
+        typer.echo(f"benchmarks: {error}", err=True)
+        raise typer.Exit(2) from None
+    machine = planes.device()
+    _emit([machine], out, json)
+    if not json:
+        print(planes.sentence(machine))
+    for records in planes.run(machine, cases, n, lanes or [], rounds):
+        _emit(records, out, json)
+        if not json:
+            planes.report(records)
 
 
 @app.command(name="scaling")

@@ -4,9 +4,6 @@ import dataclasses
 
 import numpy as np
 
-STD, BIAS = 2**0.5, 0.1
-"""Scales of weights and biases; of erf 1.5."""
-
 
 @dataclasses.dataclass(frozen=True)
 class KernelCase:
@@ -21,6 +18,12 @@ class KernelCase:
     layers: tuple[tuple, ...]
     n: int
     peer_n: int
+    bias = 0.1
+
+    @property
+    def std(self) -> float:
+        """Scale of the weights."""
+        return 1.5 if ("erf",) in self.layers else 2**0.5
 
     @property
     def activations(self) -> int:

@@ -2,41 +2,14 @@
 
 import jax
 import numpy as np
-from _kernel_cases import BIAS, CASES, STD
+from _kernel_cases import CASES
+from _own_networks import network
 from _serve import serve
 
 import widelimit as wl
-from widelimit import arch
 from widelimit.engine._cost import pairs_of_positions
 from widelimit.engine._lowering import lowered
 from widelimit.engine._program import Dual
-
-
-def network(layers):
-    """Return the network of a case."""
-    std = 1.5 if ("erf",) in layers else STD
-    same = {"padding": arch.Zeros()}
-
-    def conv(window, stride=1):
-        return wl.Conv(8, window, STD, BIAS, strides=(stride,) * len(window), **same)
-
-    def block(stride, widened):
-        body = wl.serial(wl.Relu(), conv((3, 3), stride), wl.Relu(), conv((3, 3)))
-        if not widened:
-            return wl.residual(body)
-        return wl.serial(arch.FanOut(2), arch.parallel(body, conv((3, 3), stride)), arch.Sum())
-
-    made = {
-        "dense": lambda: wl.Dense(8, std, BIAS),
-        "relu": wl.Relu,
-        "erf": wl.Erf,
-        "conv": conv,
-        "pool": wl.AvgPool,
-        "global": wl.GlobalAvgPool,
-        "flatten": wl.Flatten,
-        "residual": block,
-    }
-    return wl.serial(*(made[name](*numbers) for name, *numbers in layers))
 
 
 class Own:
@@ -46,7 +19,7 @@ class Own:
         """Take a case."""
         del params
         case = next(c for c in CASES if c.name == network_name)
-        self.x, self.net = x, network(case.layers)
+        self.x, self.net = x, network(case)
         self.kernel = wl.NTK(self.net)
         return ["default", *(["gemm"] if x.ndim == 2 else [])]
 

@@ -2,17 +2,16 @@
 
 import jax
 import jax.numpy as jnp
-from _kernel_cases import BIAS, CASES, STD
+from _kernel_cases import CASES
 from _serve import serve
 from neural_tangents import stax
 
 
-def network(layers):
+def network(case):
     """Return the network of a case."""
-    std = 1.5 if ("erf",) in layers else STD
 
     def conv(window, stride=1):
-        return stax.Conv(8, window, (stride,) * len(window), "SAME", W_std=STD, b_std=BIAS)
+        return stax.Conv(8, window, (stride,) * len(window), "SAME", W_std=case.std, b_std=case.bias)
 
     def block(stride, widened):
         body = stax.serial(stax.Relu(), conv((3, 3), stride), stax.Relu(), conv((3, 3)))
@@ -20,7 +19,7 @@ def network(layers):
         return stax.serial(stax.FanOut(2), stax.parallel(body, shortcut), stax.FanInSum())
 
     made = {
-        "dense": lambda: stax.Dense(8, W_std=std, b_std=BIAS),
+        "dense": lambda: stax.Dense(8, W_std=case.std, b_std=case.bias),
         "relu": stax.Relu,
         "erf": stax.Erf,
         "conv": conv,
@@ -29,7 +28,7 @@ def network(layers):
         "flatten": stax.Flatten,
         "residual": block,
     }
-    return stax.serial(*(made[name](*numbers) for name, *numbers in layers))
+    return stax.serial(*(made[name](*numbers) for name, *numbers in case.layers))
 
 
 class Peer:
@@ -39,7 +38,7 @@ class Peer:
         """Take a case."""
         del params
         case = next(c for c in CASES if c.name == network_name)
-        kernel = network(case.layers)[2]
+        kernel = network(case)[2]
         self.x, self.kernel = jnp.asarray(x), jax.jit(lambda x: kernel(x, None, "ntk"))
         return ["jit"]
 

@@ -113,7 +113,7 @@ def report(records: list[Record]) -> None:
     show(table(title, COLUMNS, rows, form.format(**floors)))
 
 
-def selected(names: list[str] | None) -> list[KernelCase]:
+def selected(names: list[str] | None, cases: list[KernelCase] = CASES) -> list[KernelCase]:
     """Return the cases of those names, all if there are none.
 
     Raises
@@ -121,11 +121,11 @@ def selected(names: list[str] | None) -> list[KernelCase]:
     ValueError
         If there is no case of that name.
     """
-    known = {case.name: case for case in CASES}
+    known = {case.name: case for case in cases}
     for name in names or []:
         if name not in known:
             raise ValueError(f"case is {name!r}; expected one of {', '.join(known)}.")
-    return [known[name] for name in names] if names else CASES
+    return [known[name] for name in names] if names else cases
 
 
 def _measured(case: KernelCase, sides: dict, folder: pathlib.Path, rounds: int) -> tuple[list[Record], Record]:

@@ -13,6 +13,8 @@ import pytest
 from rich.console import Console
 from typer.testing import CliRunner
 
+import widelimit as wl
+
 ROOT = pathlib.Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT))
 
@@ -20,6 +22,7 @@ from benchmarks import (  # noqa: E402
     _cases,
     _kernel_cases,
     _machine,
+    _own_networks,
     _peer,
     _table,
     _timing,
@@ -27,6 +30,7 @@ from benchmarks import (  # noqa: E402
     empirical,
     kernels,
     krylov,
+    planes,
     scale,
     scaling,
 )
@@ -285,14 +289,39 @@ def test_the_benchmark_of_kernels_gives_records_and_a_table(capsys):
         kernels.selected(["none"])
 
 
+def test_the_benchmark_of_planes_gives_records_and_a_table(capsys):
+    """One small case, with lanes of its own choice and others, which it leaves as they were."""
+    layers = (("conv", (3, 3)), ("relu",), ("pool", (2, 2)), ("conv", (3, 3)), ("relu",), ("global",), ("dense",))
+    tiny = dataclasses.replace(planes.POOLED[0], name="tiny", shape=(6, 6, 2), layers=layers)
+    machine = {"benchmark": "planes", "kind": "machine", "platform": "cpu", "device": "cpu", "gemm": 3e11, "copy": 4e10}
+    before = dict(planes._planes_size.LANES)
+    (records,) = planes.run(machine, [tiny], 2, [64], rounds=2)
+    assert before == planes._planes_size.LANES
+    for record in json.loads(json.dumps(records, allow_nan=False)):
+        assert record["error"] < 1e-5
+        assert 0 < record["ms_low"] <= record["ms"] <= record["ms_high"]
+        assert record["to_floor"] > 0
+    assert [record["variant"] for record in records] == [planes.OWN, "64"]
+    planes.report(records)
+    assert "tiny" in capsys.readouterr().out
+    assert planes.sentence(machine) == "cpu (cpu), float32: GEMM 0.3 Tflop/s, copy 40 GB/s"
+    result = CliRunner().invoke(app, ["planes", "--case", "dense-relu-32"])
+    assert result.exit_code == 2
+    assert "expected one of cntk-21-global" in result.output
+
+
+def test_arithmetic_of_an_entry_counted_by_hand():
+    """Positions count in pairs in front of a pooling alone; a convolution has two sums per array and axis."""
+    conv = wl.Conv(8, (3, 3), padding=wl.arch.Zeros())
+    pairs = (4 * 4) ** 2
+    assert planes.flop_of_entry(wl.serial(conv, wl.GlobalAvgPool(), wl.Dense(1)), (4, 4, 3)) == 16 * pairs + 8
+    more = planes.flop_of_entry(wl.serial(conv, wl.Relu(), wl.GlobalAvgPool(), wl.Dense(1)), (4, 4, 3))
+    assert 10 * pairs < more - 16 * pairs - 8 < 200 * pairs
+
+
 @pytest.mark.parametrize("case", _kernel_cases.CASES, ids=lambda case: case.name)
 def test_networks_of_the_cases_of_kernels(case):
-    sys.path.insert(0, str(ROOT / "benchmarks"))
-    try:
-        from _own_kernels_worker import network
-    finally:
-        sys.path.pop(0)
-    assert len(network(case.layers).out_shape(case.shape)) == 1
+    assert len(_own_networks.network(case).out_shape(case.shape)) == 1
     assert case.draw(2)["x"].shape == (2, *case.shape)
 
 
