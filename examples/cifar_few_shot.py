@@ -6,9 +6,10 @@ average pooling, n training images, accuracy on a test set, mean over draws.
     python examples/cifar_few_shot.py --images cifar10.npz --sizes 40 160 640 --depths 8 14 --test 1000 --draws 5
 
 The file holds arrays x_train, y_train, x_test, y_test: images (n, height, width, channels) and numbers of classes.
-Without one, the 8×8 digits of scikit-learn are used. All sizes of a draw share one kernel: a smaller set is the
-beginning of the larger, with as many images of each class. With --out, what each draw gave is kept in a file of JSON
-lines, and a run that was interrupted goes on behind the last of them.
+Without one, the 8×8 digits of scikit-learn are used. The kernels of all depths come from one pass, and all sizes of a
+draw share them: a smaller set is the beginning of the larger, with as many images of each class. With --out, how many
+test images were right is kept, block by block, in a file of JSON lines, and a run that was interrupted goes on behind
+the last of them.
 """
 
 import argparse
@@ -54,22 +55,43 @@ def balanced(y, n, seed):
     return np.stack(classes, 1).ravel()[:n]
 
 
-def accuracy(train, cross, y, y_test):
-    """Return the share of test images that kernel regression on one-hot targets gets right."""
+def right(train, cross, y, y_test):
+    """Return how many test images kernel regression on one-hot targets gets right."""
     targets = (y[:, None] == np.arange(10)) - 0.1
     ridge = RIDGE * np.trace(train) / len(y)
     scores = cross @ np.linalg.solve(train + ridge * np.eye(len(y)), targets)
-    return np.mean(scores.argmax(1) == y_test)
+    return int(np.sum(scores.argmax(1) == y_test))
 
 
-def measure(net, images, sizes, draw):
-    """Return the accuracy for each size, and the seconds that the kernels took."""
+def measure(depths, images, sizes, draw, blocks):
+    """Yield for each block of test images the numbers that are right, for each depth and size, and the seconds."""
     x, y, x_test, y_test = images
-    chosen, kernel, start = balanced(y, max(sizes), draw), wl.NTK(net), time.perf_counter()
-    train = np.asarray(kernel(x[chosen]), np.float64)
-    cross = np.asarray(kernel(x_test, x[chosen]), np.float64)
-    seconds = time.perf_counter() - start
-    return [accuracy(train[:n, :n], cross[:, :n], y[chosen[:n]], y_test) for n in sizes], seconds
+    chosen, kernels, start = balanced(y, max(sizes), draw), [wl.NTK(network(d)) for d in depths], time.perf_counter()
+    trains = [np.asarray(k, np.float64) for k in wl.kernels.together(kernels, x[chosen])]
+    for low, high in blocks:
+        crosses = [np.asarray(k, np.float64) for k in wl.kernels.together(kernels, x_test[low:high], x[chosen])]
+        seconds, start = time.perf_counter() - start, time.perf_counter()
+        found = [
+            [right(train[:n, :n], cross[:, :n], y[chosen[:n]], y_test[low:high]) for n in sizes]
+            for train, cross in zip(trains, crosses, strict=True)
+        ]
+        yield (low, high), found, seconds
+
+
+def record(file, key, measured):
+    """Return all rows of a draw: those that a file keeps, and behind them what is measured anew."""
+    text = file.read_text() if file and file.exists() else ""
+    rows = [json.loads(line) for line in text.splitlines() if line.endswith("}")]
+    rows = [row for row in rows if key.items() <= row.items()]
+    # The last line may have been cut off.
+    between = "" if text.endswith("\n") or not text else "\n"
+    for block, found, seconds in measured([tuple(row["block"]) for row in rows]):
+        rows.append({**key, "block": block, "right": found, "seconds": seconds})
+        if file:
+            with file.open("a") as out:
+                out.write(between + json.dumps(rows[-1]) + "\n")
+            between = ""
+    return rows
 
 
 def main():
@@ -81,31 +103,33 @@ def main():
     parser.add_argument("--sizes", type=int, nargs="+", default=[20] if small else [40, 160])
     parser.add_argument("--test", type=int, default=20 if small else 200)
     parser.add_argument("--draws", type=int, default=1 if small else 3)
-    parser.add_argument("--out", type=pathlib.Path, help="keep what each draw gave here, and go on behind it")
+    parser.add_argument("--block", type=int, default=100, help="test images at a time")
+    parser.add_argument("--out", type=pathlib.Path, help="keep what each block gave here, and go on behind it")
     args = parser.parse_args()
     x, y, x_test, y_test = data(args.images)
     images = x, y, x_test[: args.test], y_test[: args.test]
-    lines = args.out.read_text().splitlines() if args.out and args.out.exists() else []
-    kept = [json.loads(line) for line in lines if line.endswith("}")]
-    for depth in args.depths:
-        net, rows = network(depth), []
-        print(f"depth {depth}: {wl.Auto().select(net, images[2], x[: max(args.sizes)])}")
-        for draw in range(args.draws):
-            key = {"depth": depth, "draw": draw, "sizes": args.sizes, "test": args.test, "images": args.images}
-            row = next((one for one in kept if key.items() <= one.items()), None)
-            if row is None:
-                found, seconds = measure(net, images, args.sizes, draw)
-                row = {**key, "accuracy": found, "seconds": seconds}
-                if args.out:
-                    with args.out.open("a") as file:
-                        file.write(json.dumps(row) + "\n")
-            rows.append(row)
-            told = ", ".join(f"n={n} {a:.1%}" for n, a in zip(args.sizes, row["accuracy"], strict=True))
-            print(f"  draw {draw}: {told}", flush=True)
-        for n, column in zip(args.sizes, np.transpose([row["accuracy"] for row in rows]), strict=True):
-            error = f" ± {column.std(ddof=1) / len(column) ** 0.5:.1%}" if len(column) > 1 else ""
-            print(f"depth {depth}, n = {n}: {column.mean():.1%}{error} right on {len(images[2])}")
-        print(f"depth {depth}: {np.mean([row['seconds'] for row in rows]):.0f} s per draw")
+    blocks = [(low, min(low + args.block, len(images[2]))) for low in range(0, len(images[2]), args.block)]
+    print(wl.Auto().select(network(max(args.depths)), images[2], x[: max(args.sizes)]))
+    shares, seconds = [], []
+    for draw in range(args.draws):
+        key = {"draw": draw, "depths": args.depths, "sizes": args.sizes, "images": args.images}
+
+        def measured(known, draw=draw):
+            todo = [block for block in blocks if block not in known]
+            return measure(args.depths, images, args.sizes, draw, todo) if todo else ()
+
+        rows = [row for row in record(args.out, key, measured) if tuple(row["block"]) in blocks]
+        shares.append(np.sum([row["right"] for row in rows], axis=0) / len(images[2]))
+        seconds.append(sum(row["seconds"] for row in rows))
+        for depth, row in zip(args.depths, shares[-1], strict=True):
+            told = ", ".join(f"n={n} {share:.1%}" for n, share in zip(args.sizes, row, strict=True))
+            print(f"draw {draw}, depth {depth}: {told}", flush=True)
+    for k, depth in enumerate(args.depths):
+        for i, n in enumerate(args.sizes):
+            found = np.array([share[k, i] for share in shares])
+            error = f" ± {found.std(ddof=1) / len(found) ** 0.5:.1%}" if len(found) > 1 else ""
+            print(f"depth {depth}, n = {n}: {found.mean():.1%}{error} right on {len(images[2])}")
+    print(f"{np.mean(seconds):.0f} s per draw")
 
 
 if __name__ == "__main__":

@@ -30,33 +30,38 @@ def test_draws_are_balanced_and_begin_with_the_smaller_ones():
     np.testing.assert_array_equal(few_shot.balanced(y, 40, 3), chosen[:40])
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not IMAGES.exists(), reason="CIFAR-10 is not beside the checkout (shared/data)")
-@pytest.mark.parametrize(
-    "depth", [pytest.param(8, marks=pytest.mark.slow), pytest.param(14, marks=pytest.mark.thorough)]
-)
-def test_few_images_of_cifar(depth):
+def test_few_images_of_cifar():
     """Published with CNTK-14: 21.3 % at n = 40. Here two draws on 150 test images, standard error about 2.5 %."""
-    few_shot = example()
-    x, y, x_test, y_test = few_shot.data(IMAGES)
-    net, found = few_shot.network(depth), []
-    for seed in range(2):
-        chosen = few_shot.balanced(y, 40, seed)
-        train = np.asarray(wl.NTK(net)(x[chosen]), np.float64)
-        cross = np.asarray(wl.NTK(net)(x_test[:150], x[chosen]), np.float64)
-        found.append(few_shot.accuracy(train, cross, y[chosen], y_test[:150]))
-    assert 0.213 - 0.075 < np.mean(found) < 0.213 + 0.075
+    few_shot, depths = example(), (8, 14)
+    images = x, y, x_test, _ = few_shot.data(IMAGES)
+    draws = [next(few_shot.measure(depths, images, [40], draw, [(0, 150)])) for draw in range(2)]
+    shares = np.mean([found for _, found, _ in draws], 0)[:, 0] / 150
+    assert np.all(np.abs(shares - 0.213) < 0.075)
+    # The kernels are those of each depth by itself.
+    net, chosen = wl.NTK(few_shot.network(8)), few_shot.balanced(y, 10, 0)
+    both = wl.kernels.together([net, wl.NTK(few_shot.network(9))], x_test[:3], x[chosen])
+    np.testing.assert_allclose(both[0], net(x_test[:3], x[chosen]), rtol=1e-6)
 
 
 def test_a_run_goes_on_behind_what_it_kept(tmp_path, monkeypatch, capsys):
     few_shot, out = example(), tmp_path / "kept.jsonl"
     monkeypatch.setenv("WIDELIMIT_EXAMPLE_SIZE", "small")
-    measured = []
-    measure = few_shot.measure
-    monkeypatch.setattr(few_shot, "measure", lambda *a: measured.append(a[-1]) or measure(*a))
-    for draws in ("1", "2"):
-        monkeypatch.setattr("sys.argv", ["cifar_few_shot.py", "--draws", draws, "--out", str(out)])
-        few_shot.main()
-        with out.open("a") as file:
-            file.write('{"cut off\n')
-    assert measured == [0, 1]
-    assert "± " in capsys.readouterr().out
+    monkeypatch.setattr("sys.argv", ["cifar_few_shot.py", "--draws", "2", "--block", "8", "--out", str(out)])
+    measured, measure = [], few_shot.measure
+    monkeypatch.setattr(few_shot, "measure", lambda *a: measured.append((a[-2], a[-1])) or measure(*a))
+    blocks = [(0, 8), (8, 16), (16, 20)]
+    few_shot.main()
+    first = capsys.readouterr().out
+    assert "± " in first
+    few_shot.main()
+    assert measured == [(0, blocks), (1, blocks)]
+    assert capsys.readouterr().out == first
+    lines = out.read_text().splitlines(keepends=True)
+    out.write_text("".join(lines[:-1]) + lines[-1][:20])
+    few_shot.main()
+    assert measured[2:] == [(1, blocks[2:])]
+    few_shot.main()
+    assert len(measured) == 3
+    assert capsys.readouterr().out.count(first.splitlines()[-2]) == 2

@@ -15,3 +15,4 @@ from ._reference import Reference as Reference
 from ._sharded import Sharded as Sharded
 from ._threads import on_one_thread as on_one_thread
 from ._threads import thread_count as thread_count
+from ._together import blocks as blocks

@@ -1,5 +1,6 @@
 """The native engine: loops compiled for the CPU, in place of JAX where an architecture has a native form."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import equinox as eqx
@@ -54,15 +55,37 @@ class Native(AbstractEngine):
         ValueError
             If an input is not finite.
         """
+        return self.together([net], x1, x2, wanted=wanted)[0]
+
+    def together(
+        self, nets: Sequence[AbstractLayer], x1: PyTree, x2: PyTree, *, wanted: Wanted = Wanted()
+    ) -> list[Block]:
+        """Return NNGP and NTK of several networks on the same inputs, as `block` does for each.
+
+        Networks on images that are the same up to a global pooling of each one's own (such as those of several depths)
+        are computed in one pass, in the time of the one with most layers.
+
+        Raises
+        ------
+        NoNativeForm
+            If one of the networks or their input has no native form; the message says why.
+        ValueError
+            If an input is not finite.
+        """
+        from ._native_conv import Images, blocks
         from ._native_run import Task
 
         x, y = values_of(x1), values_of(x2)
-        program, threads = lowered(net, x.shape[1:]), self.threads or thread_count()
-        form = form_of(program)
+        programs, threads = [lowered(net, x.shape[1:]) for net in nets], self.threads or thread_count()
+        forms = [form_of(program) for program in programs]
         kind, symmetric = np.promote_types(x.dtype, y.dtype), x2 is x1
-        price = native_cost(program, Size(len(x), len(y), kind, symmetric), threads)
-        x, y = (fixed(a.astype(kind, copy=False)) for a in (x, y))
-        return form.block(x, x if symmetric else y, Task(wanted, symmetric, threads, price.seconds))
+        size = Size(len(x), len(y), kind, symmetric)
+        tasks = [Task(wanted, symmetric, threads, native_cost(program, size, threads).seconds) for program in programs]
+        x = fixed(x.astype(kind, copy=False))
+        y = x if symmetric else fixed(y.astype(kind, copy=False))
+        if len(forms) > 1 and all(isinstance(form, Images) for form in forms):
+            return blocks(programs, x, y, max(tasks, key=lambda task: task.seconds))
+        return [form.block(x, y, task) for form, task in zip(forms, tasks, strict=True)]
 
     def diagonal(self, net: AbstractLayer, x: PyTree) -> Block:
         """Return NNGP and NTK of each input with itself, each of shape (n,).

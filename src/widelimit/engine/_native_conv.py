@@ -9,7 +9,8 @@ from .. import _check
 from . import _native_plan as field
 from ._base import Block
 from ._hermite import expansions, is_smooth, second_moments
-from ._native_pairs import FINISH, HALF, MOMENTS, OWN, PAIRS, run
+from ._native_pairs import FINISH, HALF, MOMENTS, OWN, PAIRS, REST, SUMS, run
+from ._native_plan import Plan
 from ._native_planes import Work
 from ._native_planner import plan
 from ._native_run import Task, _given
@@ -60,23 +61,7 @@ class Images:
         """Return NNGP and NTK of inputs of one dtype, (n1, n2); one that is not wanted is empty."""
         _check.finite(x, "x1")
         _check.finite(y, "x2")
-        ready = _Ready(self.program, [x, y])
-        x, y = (a.reshape(len(a), -1) for a in (x, y))
-        out = np.empty((2, len(x), len(y)), x.dtype)
-        if not is_loaded(run, x.dtype):
-            ready.hold(x[:1], np.empty((1, ready.plan.table), x.dtype), 0, 0)
-        height = max(1, HELD // (WIDTH * ready.plan.table * x.dtype.itemsize)) * WIDTH
-        whole = out[0].size / (1 + task.symmetric)
-        with workers(task.threads) as call, progress("kernel", whole, task.seconds) as done:
-            ready.stopped = call.stopped
-            for low in range(0, len(x), height):
-                high = min(low + height, len(x))
-                held = np.empty((high - low, ready.plan.table), x.dtype)
-                call(ready.hold, [(x, held, low, first) for first in range(low, high, WIDTH)], lambda done: None)  # noqa: ARG005
-                tiles = ready.tiles(low, high, len(y), task.symmetric)
-                call(ready.fill, [(x, held, y, out, tile) for tile in tiles], done)
-        none = np.empty((0, 0), x.dtype)
-        return Block(*(_given(a if wanted else none) for a, wanted in zip(out, task.wanted, strict=True)))
+        return _together([_Ready(self.program, [x, y])], x, y, task)[0]
 
     def diagonal(self, x: np.ndarray) -> Block:
         """Return NNGP and NTK of each input with itself, (n,)."""
@@ -88,8 +73,49 @@ class Images:
         return Block(*map(_given, out))
 
 
+def blocks(programs: list[Program], x: np.ndarray, y: np.ndarray, task: Task) -> list[Block]:
+    """Return NNGP and NTK of several networks with a form on planes.
+
+    Those that are the same up to a global pooling are computed in one pass of the one with most layers.
+    """
+    _check.finite(x, "x1")
+    _check.finite(y, "x2")
+    ready = [_Ready(program, [x, y]) for program in programs]
+    found: dict[int, Block] = {}
+    for i in sorted(range(len(ready)), key=lambda i: -ready[i].plan.stages[field.LAST]):
+        if i not in found:
+            same = [k for k in range(len(ready)) if k not in found and k != i and ready[i].begins_with(ready[k])]
+            made = _together([ready[i], *(ready[k] for k in same)], x, y, task)
+            found.update(zip([i, *same], made, strict=True))
+    return [found[i] for i in range(len(ready))]
+
+
+def _together(several: "list[_Ready]", x: np.ndarray, y: np.ndarray, task: Task) -> list[Block]:
+    # Kernels of networks of which the first begins with the layers of all others.
+    x, y = (a.reshape(len(a), -1) for a in (x, y))
+    first, out = several[0], np.empty((len(several), 2, len(x), len(y)), x.dtype)
+    first.share(several[1:])
+    if not is_loaded(run, x.dtype):
+        first.hold(x[:1], np.empty((1, first.plan.table), x.dtype), 0, 0)
+    table = sum(one.plan.table for one in several)
+    height = max(1, HELD // (WIDTH * table * x.dtype.itemsize)) * WIDTH
+    whole = out[0, 0].size / (1 + task.symmetric)
+    with workers(task.threads) as call, progress("kernel", whole, task.seconds) as done:
+        first.stopped = call.stopped
+        for low in range(0, len(x), height):
+            high = min(low + height, len(x))
+            held = [np.empty((high - low, one.plan.table), x.dtype) for one in several]
+            for one, rows in zip(several, held, strict=True):
+                call(one.hold, [(x, rows, low, at) for at in range(low, high, WIDTH)], lambda done: None)  # noqa: ARG005
+            tiles = first.tiles(low, high, len(y), task.symmetric)
+            call(first.fill, [(x, held, y, out, tile) for tile in tiles], done)
+    none = np.empty((0, 0), x.dtype)
+    return [Block(*(_given(a if wanted else none) for a, wanted in zip(two, task.wanted, strict=True))) for two in out]
+
+
 class _Ready:
-    # The plan in one precision and for the variances that inputs bring, and the memory of each thread.
+    # The plan in one precision and for the variances that inputs bring, and the memory of each thread; and the same of
+    # other networks that begin with layers of this one.
     def __init__(self, program: Program, batches: list[np.ndarray]) -> None:
         self.dtype: Any = batches[0].dtype
         smooth = any(isinstance(op, Dual) and is_smooth(op.dual) for op in program.operations)
@@ -98,6 +124,28 @@ class _Ready:
         self.stopped: Any = lambda: False
         self._local, self._lock = threading.local(), threading.Lock()
         self._groups: dict[int, tuple[Any, list]] = {}
+        self.others: list[tuple[_Ready, int]] = []
+
+    def begins_with(self, other: "_Ready") -> bool:
+        """Whether the layers of another network in front of its global pooling are the first of these, offsets too."""
+        one, two = self.plan, other.plan
+        ends = [a.stages[field.END] == field.TOTAL and not a.stages[field.OWN] for a in (one, two)]
+        count = int(two.stages[field.LAST])
+        if not all(ends) or count > one.stages[field.LAST] or _offsets(one) != _offsets(two):
+            return False
+        ops = [a.ops.reshape(-1, field.COLUMNS)[:count, : field.ORIGIN] for a in (one, two)]
+        rows = [a.numbers.reshape(-1, field.NUMBERS)[:count] for a in (one, two)]
+        same = np.array_equal(*ops) and np.array_equal(*rows)
+        return same and np.array_equal(one.series[: len(two.series)], two.series)
+
+    def share(self, others: "list[_Ready]") -> None:
+        """Sum planes up where these networks end, too."""
+        lasts = [int(one.plan.stages[field.LAST]) for one in (self, *others)]
+        places = sorted(set(lasts), reverse=True)
+        self.others = [(one, places.index(last)) for one, last in zip(others, lasts[1:], strict=True)]
+        ops = self.plan.ops.copy().reshape(-1, field.COLUMNS)
+        ops[np.array(places[1:], int) - 1, field.TAP] = range(1, len(places))
+        self.plan = self.plan._replace(ops=ops.ravel(), sums=4 * WIDTH * len(places))
 
     def tiles(self, low: int, high: int, columns: int, symmetric: bool) -> list[Tile]:
         # Of a symmetric kernel those below the diagonal, and on it.
@@ -126,29 +174,33 @@ class _Ready:
         rows[:] = self._side(x, first)[1].reshape(-1, WIDTH).T[: len(rows)]
         return float(len(rows))
 
-    def fill(self, x: np.ndarray, held: np.ndarray, y: np.ndarray, out: np.ndarray, tile: Tile) -> float:
+    def fill(self, x: np.ndarray, held: list[np.ndarray], y: np.ndarray, out: np.ndarray, tile: Tile) -> float:
         some = slice(tile.low, tile.high)
-        values, moments = x[some], held[tile.low - tile.start : tile.high - tile.start]
+        values, moments = x[some], [rows[tile.low - tile.start : tile.high - tile.start] for rows in held]
         count, half = len(values), tile.diagonal and self._halves()
         if half:
-            values, moments = (np.concatenate([a, np.repeat(a[-1:], WIDTH - count, 0)]) for a in (values, moments))
+            values, *moments = (np.concatenate([a, np.repeat(a[-1:], WIDTH - count, 0)]) for a in (values, *moments))
         values = fixed(values)
-        found, sums = np.empty((len(values), 2 * WIDTH), self.dtype), np.empty((len(values), 4 * WIDTH))
+        what = HALF if half else SUMS if self.others else PAIRS
+        found, sums = np.empty((len(values), 2 * WIDTH), self.dtype), np.empty((len(values), self.plan.sums))
         partners, step = self._partners(y, tile.group), self._rows()
         for low in range(0, len(values), step):
             if self.stopped():
                 return 0.0
-            some_inputs = tuple(a[low : low + step] for a in (values, moments, found, sums))
-            run(HALF if half else PAIRS, self.plan, self._work(), partners, some_inputs)
-        if half:
-            run(FINISH, self.plan, self._work(), partners, (values, moments, found, sums))
-        columns = slice(tile.group, min(tile.group + WIDTH, out.shape[2]))
-        both = np.moveaxis(found[:count].reshape(count, 2, WIDTH), 1, 0)[:, :, : columns.stop - columns.start]
-        if tile.diagonal:
-            both = (both + np.swapaxes(both, 1, 2)) / 2
-        out[:, some, columns] = both
-        if tile.mirrored:
-            out[:, columns, some] = np.swapaxes(both, 1, 2)
+            some_inputs = tuple(a[low : low + step] for a in (values, moments[0], found, sums))
+            run(what, self.plan, self._work(), partners, some_inputs)
+        columns = slice(tile.group, min(tile.group + WIDTH, y.shape[0]))
+        for k, (one, place) in enumerate([(self, 0), *self.others]):
+            if what != PAIRS:
+                own = np.ascontiguousarray(sums[:, 4 * WIDTH * place : 4 * WIDTH * (place + 1)])
+                inputs = values, moments[k], found, own
+                run(FINISH if half else REST, one.plan, one._work(), one._partners(y, tile.group), inputs)
+            both = np.moveaxis(found[:count].reshape(count, 2, WIDTH), 1, 0)[:, :, : columns.stop - columns.start]
+            if tile.diagonal:
+                both = (both + np.swapaxes(both, 1, 2)) / 2
+            out[k][:, some, columns] = both
+            if tile.mirrored:
+                out[k][:, columns, some] = np.swapaxes(both, 1, 2)
         return float(count * (columns.stop - columns.start))
 
     def _partners(self, y: np.ndarray, group: int) -> tuple[np.ndarray, np.ndarray]:
@@ -189,8 +241,15 @@ class _Ready:
         # The memory of this thread.
         if not isinstance(getattr(self._local, "work", None), Work):
             planes, pooled = (_aligned(max(n, 1), self.dtype) for n in (self.plan.planes, self.plan.pooled))
-            self._local.work = Work(planes, pooled, np.zeros(4 * WIDTH))
+            self._local.work = Work(planes, pooled, np.zeros(self.plan.sums))
         return self._local.work
+
+
+def _offsets(plan: Plan) -> tuple[tuple[int, ...], ...]:
+    # Of the planes of the first stage, along each axis.
+    columns = (field.DOWN, field.DOWN_COUNT), (field.ACROSS, field.ACROSS_COUNT)
+    starts = [(int(plan.stages[start]), int(plan.stages[count])) for start, count in columns]
+    return tuple(tuple(plan.offsets[start : start + count].tolist()) for start, count in starts)
 
 
 def _aligned(count: int, dtype: Any) -> np.ndarray:

@@ -38,9 +38,9 @@ _PARTS = (
 )
 _FILES = tuple(str(module.__file__) for module in _PARTS)
 
-MOMENTS, OWN, PAIRS, HALF, FINISH = range(5)
+MOMENTS, OWN, PAIRS, SUMS, REST, HALF, FINISH = range(7)
 """What is asked for: moments of 16 inputs, also their pairs with themselves; pairs with others; sums of the first stage
-over half of all planes of 16 inputs with themselves, and what follows from them."""
+over all planes of these, and what follows from them; the same over half of all planes of 16 inputs with themselves."""
 
 
 @part
@@ -93,7 +93,7 @@ def _entry(stamp: int, cache: bool) -> Any:
         partners
             Values and moments of 16 inputs side by side.
         inputs
-            Values and moments of the inputs, one row each; results (n, 32); sums over planes (n, 64).
+            Values and moments of the inputs, one row each; results (n, 32); sums over planes (n, `Plan.sums`).
         """
         if stamp == 0:
             return
@@ -101,7 +101,7 @@ def _entry(stamp: int, cache: bool) -> Any:
             pointer(given.ops, 0), pointer(given.numbers, 0), pointer(given.stages, 0), pointer(given.offsets, 0),
             pointer(given.places, 0), pointer(given.weights, 0), pointer(given.arc, 0), pointer(given.segment, 0),
             pointer(given.series, 0), given.tiny, given.depth, given.pitch, given.margin, given.slot, given.half,
-            given.rows, given.planes, given.pooled, given.table,
+            given.rows, given.planes, given.pooled, given.sums, given.table,
         )  # fmt: skip
         work = Work(pointer(memory.planes, 0), pointer(memory.pooled, 0), pointer(memory.sums, 0))
         y = Side(pointer(partners[0], 0), pointer(partners[1], 0), 1)
@@ -111,7 +111,10 @@ def _entry(stamp: int, cache: bool) -> Any:
             x = y if alone else Side(pointer(values, i * values.shape[1]), pointer(moments, i * moments.shape[1]), 0)
             if what == FINISH:
                 _finish(plan, work, pointer(sums, 0), i)
-            for s in range(what == FINISH, 1 if what == HALF else plan.depth):
+            elif what == REST:
+                write_sums(_stage(plan, 0), work, pointer(sums, i * sums.shape[1]))
+            summed, rest = what in (SUMS, HALF), what in (REST, FINISH)
+            for s in range(rest, 1 if summed else plan.depth):
                 stage = _stage(plan, s)
                 if alone:
                     own_moments(plan, stage, y, work.sums)
@@ -119,8 +122,8 @@ def _entry(stamp: int, cache: bool) -> Any:
                     run_stage(plan, stage, work, (x, y), what == HALF)
                 if alone and stage[field.END] != field.OUTPUT:
                     pooled_moments(plan, stage, work, y, work.sums)
-            if what == HALF:
-                for k in range(4 * WIDTH):
+            if summed:
+                for k in range(plan.sums):
                     sums[i, k] = work.sums[k]
             elif what != MOMENTS:
                 _read(plan, work, (x, y), pointer(out, i * out.shape[1]))

@@ -19,12 +19,12 @@ SPACE, STEP, PLACES, STEP_OUT, WINDOW, STRIDE, DILATION, PAD = range(8, 24, 2)
 Q_IN, Q_AUX, Q_OUT, FEATURE = range(24, 28)
 # Where a pooled array stands: weights of its positions, the places of its planes, its first vector, its second half.
 WEIGHTS, POOLED, POOL_BASE, POOL_HALF, ROW = range(28, 33)
-# The row of a slot where a plane starts: in front, behind, of a summand.
-ORIGIN, ORIGIN_OUT, ORIGIN_AUX = range(33, 36)
-COLUMNS = 36
+# The row of a slot where a plane starts: in front, behind, of a summand; number of a sum over all of space, or zero.
+ORIGIN, ORIGIN_OUT, ORIGIN_AUX, TAP = range(33, 37)
+COLUMNS = 37
 # Columns of the table of stages beside those above: operations, offsets along either axis, and the end.
-FIRST, LAST, DOWN, DOWN_COUNT, ACROSS, ACROSS_COUNT, END, OWN = range(36, 44)
-STAGE_COLUMNS = 44
+FIRST, LAST, DOWN, DOWN_COUNT, ACROSS, ACROSS_COUNT, END, OWN = range(37, 45)
+STAGE_COLUMNS = 45
 WINDOWS, TOTAL, OUTPUT = range(3)
 """Ends of a stage: sums over windows, sums over all of space, none behind the last."""
 
@@ -55,9 +55,9 @@ class Plan(NamedTuple):
         Number of stages.
     pitch, margin, slot, half
         Lengths, in numbers: of a row of a plane, of its border (in positions), of a slot, of its first half.
-    rows, planes, pooled, table
-        Where the row behind the slots starts, and where it ends; lengths of the pooled planes, and (in positions) of
-        the moments of one input.
+    rows, planes, pooled, sums, table
+        Where the row behind the slots starts, and where it ends; lengths of the pooled planes, of sums over all of
+        space (at the end of a stage, and where a `TAP` is), and (in positions) of the moments of one input.
     """
 
     ops: Any
@@ -78,4 +78,5 @@ class Plan(NamedTuple):
     rows: int
     planes: int
     pooled: int
+    sums: int
     table: int

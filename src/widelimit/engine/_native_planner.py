@@ -187,8 +187,9 @@ class Planner:
         row[f.CODE], row[f.SRC], row[f.DST], row[f.KIND] = code, before.slot, slot, f.NOTHING
         row[f.ROW], row[f.Q_IN] = len(self.ops), before.moments
         row[f.ORIGIN] = row[f.ORIGIN_OUT] = before.origin
-        _pair(row, f.SPACE, before.space)
-        _pair(row, f.STEP, before.steps)
+        for space, steps in ((f.SPACE, f.STEP), (f.PLACES, f.STEP_OUT)):
+            _pair(row, space, before.space)
+            _pair(row, steps, before.steps)
         self.ops.append(row)
         self.numbers.append(numbers)
         return row, numbers
@@ -287,6 +288,7 @@ def plan(given: Program, dtype: np.dtype, found: dict[int, Expansion] | None = N
         rows=rows,
         planes=rows + 2 * pitch,
         pooled=layout.pooled,
+        sums=4 * WIDTH,
         table=planner.table,
     )
 

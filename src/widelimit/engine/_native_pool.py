@@ -7,17 +7,17 @@ from ._native_planes import Side, View, Work, add, fill_input, fill_pooled, line
 from ._simd import WIDTH, inline, load, part, pointer, store, zeros
 
 DST, SPACE, STEP, TORUS = field.DST, field.SPACE, field.STEP, field.TORUS
-WINDOW, STRIDE, PAD, PLACES = field.WINDOW, field.STRIDE, field.PAD, field.PLACES
+WINDOW, STRIDE, PAD, PLACES, STEP_OUT = field.WINDOW, field.STRIDE, field.PAD, field.PLACES, field.STEP_OUT
 POOLED, BASE, HALF = field.POOLED, field.POOL_BASE, field.POOL_HALF
 
 
 @part
-def _sum_all(plan: Any, stage: Any, work: Work, v: View, bank: int) -> None:
+def _sum_all(plan: Any, origin: int, work: Work, v: View, bank: int) -> None:
     # Over all positions of a plane, row by row, and then in double precision.
     for half in range(2):
         total = zeros(work.planes)
         for r in range(v.rows):
-            row = start_of(plan, stage[DST], stage[field.ORIGIN]) + r * plan.pitch + half * plan.half
+            row = origin + r * plan.pitch + half * plan.half
             part = zeros(work.planes)
             for c in range(0, v.columns * WIDTH, WIDTH):
                 part = part + load(work.planes, row + c)
@@ -83,18 +83,20 @@ def _sum_block(plan: Any, stage: Any, work: Work, block: Any, into: tuple[View, 
 def run_stage(plan: Any, stage: Any, work: Work, sides: tuple[Side, Side], half: bool) -> None:
     """Carry all planes through a stage, and sum them up at its end; ``half`` leaves out those of negative offsets.
 
-    The sums over all of space are in ``work.sums``, those of offset zero apart where ``half`` is set.
+    The sums over all of space are in ``work.sums``, those of offset zero apart where ``half`` is set: of the end of the
+    stage, and behind them those of each `TAP` in it.
     """
     if stage[field.END] == field.WINDOWS:
         for k in range(stage[BASE], stage[BASE] + 2 * stage[HALF]):
             work.pooled[k] = 0
-    for k in range(4 * WIDTH):
+    for k in range(plan.sums):
         work.sums[k] = 0
     for a in range(stage[field.DOWN], stage[field.DOWN] + stage[field.DOWN_COUNT]):
         for b in range(stage[field.ACROSS], stage[field.ACROSS] + stage[field.ACROSS_COUNT]):
             offset = (plan.offsets[a], plan.offsets[b])
             if half and (offset[0] < 0 or (offset[0] == 0 and offset[1] < 0)):
                 continue
+            bank = 1 if half and offset == (0, 0) else 0
             for k in range(stage[field.FIRST], stage[field.LAST]):
                 op = pointer(plan.ops, k * field.COLUMNS)
                 if op[field.CODE] == field.INPUT:
@@ -105,11 +107,14 @@ def run_stage(plan: Any, stage: Any, work: Work, sides: tuple[Side, Side], half:
                     add(plan, op, work, offset)
                 else:
                     linear(plan, op, work, sides, offset)
+                if op[field.TAP]:
+                    origin, behind = start_of(plan, op[DST], op[field.ORIGIN_OUT]), view(op, PLACES, STEP_OUT, offset)
+                    _sum_all(plan, origin, work, behind, 2 * op[field.TAP] + bank)
             v = view(stage, SPACE, STEP, offset)
             if stage[field.END] == field.WINDOWS:
                 _sum_windows(plan, stage, work, v)
             elif stage[field.END] == field.TOTAL:
-                _sum_all(plan, stage, work, v, 1 if half and offset == (0, 0) else 0)
+                _sum_all(plan, start_of(plan, stage[DST], stage[field.ORIGIN]), work, v, bank)
     if stage[field.END] == field.TOTAL and not half:
         write_sums(stage, work, work.sums)
 

@@ -14,3 +14,4 @@ from ._pullback import Pullback as Pullback
 from ._pullback import pullback as pullback
 from ._scaled import ScaledInputs as ScaledInputs
 from ._scaled import ScaledOutputs as ScaledOutputs
+from ._together import together as together

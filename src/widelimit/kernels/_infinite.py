@@ -52,15 +52,15 @@ class NNGP(AbstractKernel):
 
     def block(self, x1: Array, x2: Array | None = None) -> Array:
         """Return the kernel of two batches, (n1, n2)."""
-        x1 = _read(self.net, x1, "x1")
-        x2 = x1 if x2 is None else _read(self.net, x2, "x2")
+        x1 = read(self.net, x1, "x1")
+        x2 = x1 if x2 is None else read(self.net, x2, "x2")
         found = self.engine.block(self.net, x1, x2, wanted=Wanted(ntk=False))
-        return _finite(self.net, found.nngp, x1, x2)
+        return finite(self.net, found.nngp, x1, x2)
 
     def diagonal(self, x: Array) -> Array:
         """Return the kernel of each input with itself, (n,)."""
-        x = _read(self.net, x, "x")
-        return _finite(self.net, self.engine.diagonal(self.net, x).nngp, x, x)
+        x = read(self.net, x, "x")
+        return finite(self.net, self.engine.diagonal(self.net, x).nngp, x, x)
 
 
 class NTK(AbstractKernel):
@@ -95,18 +95,19 @@ class NTK(AbstractKernel):
 
     def block(self, x1: Array, x2: Array | None = None) -> Array:
         """Return the kernel of two batches, (n1, n2)."""
-        x1 = _read(self.net, x1, "x1")
-        x2 = x1 if x2 is None else _read(self.net, x2, "x2")
+        x1 = read(self.net, x1, "x1")
+        x2 = x1 if x2 is None else read(self.net, x2, "x2")
         found = self.engine.block(self.net, x1, x2, wanted=Wanted(nngp=False))
-        return _finite(self.net, found.ntk, x1, x2)
+        return finite(self.net, found.ntk, x1, x2)
 
     def diagonal(self, x: Array) -> Array:
         """Return the kernel of each input with itself, (n,)."""
-        x = _read(self.net, x, "x")
-        return _finite(self.net, self.engine.diagonal(self.net, x).ntk, x, x)
+        x = read(self.net, x, "x")
+        return finite(self.net, self.engine.diagonal(self.net, x).ntk, x, x)
 
 
-def _read(net: AbstractLayer, x: PyTree, name: str) -> PyTree:
+def read(net: AbstractLayer, x: PyTree, name: str) -> PyTree:
+    """Return a batch as engines take it, refusing what does not fit the network."""
     x = batch(x, name)
     net.out_shape(example_shape(x))
     if input_signal(net).tokens:
@@ -119,7 +120,7 @@ def _floating(x: Array) -> Array:
     return x if jnp.issubdtype(x.dtype, jnp.floating) else jnp.asarray(x, float)
 
 
-def _finite(net: AbstractLayer, kernel: Array, x1: PyTree, x2: PyTree) -> Array:
+def finite(net: AbstractLayer, kernel: Array, x1: PyTree, x2: PyTree) -> Array:
     """Return a kernel, refusing a concrete one of finite inputs that is not finite: some layer overflows."""
     # The sum of what is finite may overflow, so that it is the entries that decide.
     if isinstance(kernel, Tracer) or bool(jnp.isfinite(jnp.sum(kernel))) or bool(jnp.isfinite(kernel).all()):
