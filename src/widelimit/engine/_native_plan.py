@@ -19,12 +19,13 @@ SPACE, STEP, PLACES, STEP_OUT, WINDOW, STRIDE, DILATION, PAD = range(8, 24, 2)
 Q_IN, Q_AUX, Q_OUT, FEATURE = range(24, 28)
 # Where a pooled array stands: weights of its positions, the places of its planes, its first vector, its second half.
 WEIGHTS, POOLED, POOL_BASE, POOL_HALF, ROW = range(28, 33)
-# The row of a slot where a plane starts: in front, behind, of a summand; number of a sum over all of space, or zero.
-ORIGIN, ORIGIN_OUT, ORIGIN_AUX, TAP = range(33, 37)
-COLUMNS = 37
+# The row of a slot where a plane starts: in front, behind, of a summand; number of a sum over all of space, or zero;
+# whether a window of 3 by 3 and ReLU have their own loop.
+ORIGIN, ORIGIN_OUT, ORIGIN_AUX, TAP, THREE = range(33, 38)
+COLUMNS = 38
 # Columns of the table of stages beside those above: operations, offsets along either axis, and the end.
-FIRST, LAST, DOWN, DOWN_COUNT, ACROSS, ACROSS_COUNT, END, OWN = range(37, 45)
-STAGE_COLUMNS = 45
+FIRST, LAST, DOWN, DOWN_COUNT, ACROSS, ACROSS_COUNT, END, OWN = range(38, 46)
+STAGE_COLUMNS = 46
 WINDOWS, TOTAL, OUTPUT = range(3)
 """Ends of a stage: sums over windows, sums over all of space, none behind the last."""
 

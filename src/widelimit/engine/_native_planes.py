@@ -215,6 +215,9 @@ def linear(plan: Any, op: Any, work: Work, sides: tuple[Side, Side], offset: tup
         fill_ring(plan, op, work, sides, (v, w))
     y0, _ = _reach(op, 0, v.top, w.top, w.rows)
     x0, x1 = _reach(op, 1, v.left, w.left, w.columns)
+    if op[field.THREE] and not sides[0].lanes:
+        _relu_of_three(plan, op, work, sides, (w, start_of(plan, op[SRC], op[ORIGIN]) + y0 * plan.pitch + x0 * WIDTH))
+        return
     for r in range(w.rows):
         row = start_of(plan, op[SRC], op[ORIGIN]) + (y0 + r * op[STRIDE]) * plan.pitch + x0 * WIDTH
         half = plan.half
@@ -312,15 +315,6 @@ def _row_relu(plan: Any, op: Any, work: Work, sides: tuple[Side, Side], at: Any)
     gaps, tangents = pointer(work.planes, row), pointer(work.planes, row + half)
     out = pointer(work.planes, start_of(plan, op[DST], op[ORIGIN_OUT]) + r * plan.pitch)
     below = pointer(out, plan.half)
-    if count == 3 and step == WIDTH and across == WIDTH and not x.lanes:
-        for c in range(low, high):
-            k = c * WIDTH
-            g = load(gaps, k) + load(gaps, k + WIDTH) + load(gaps, k + 2 * WIDTH)
-            t = load(tangents, k) + load(tangents, k + WIDTH) + load(tangents, k + 2 * WIDTH)
-            g, t = _relu(plan, numbers, (g, t), spread(first, c), load(second, k))
-            store(out, k, g)
-            store(below, k, t)
-        return
     if x.lanes:
         first = pointer(x.table, (op[FEATURE] + p) * WIDTH)
     for c in range(low, high):
@@ -329,6 +323,43 @@ def _row_relu(plan: Any, op: Any, work: Work, sides: tuple[Side, Side], at: Any)
         g, t = _relu(plan, numbers, state, _of(first, c, x.lanes), load(second, k))
         store(out, k, g)
         store(below, k, t)
+
+
+@inline
+def _three_down(rows: Any, at: int, down: int) -> Any:
+    return load(rows, at) + load(rows, at + down) + load(rows, at + 2 * down)
+
+
+@part
+def _relu_of_three(plan: Any, op: Any, work: Work, sides: tuple[Side, Side], at: Any) -> None:
+    # A whole plane of one input through a window of 3 by 3 and ReLU: sums of columns stay in registers until the window
+    # has passed, because a row behind may stand where the first row of the window stood; and rows cost no calls.
+    x, y = sides
+    w, start = at
+    n = pointer(plan.numbers, op[field.ROW] * NUMBERS)
+    odd, even = n[ARGUMENT], n[ARGUMENT + 1]
+    numbers = (n[GAIN], n[TANGENT], n[SHARE], n[BIAS], odd + even, odd, even * 4)
+    down, target = op[DILATION] * plan.pitch, start_of(plan, op[DST], op[ORIGIN_OUT])
+    # Around a torus partners come back to the first column somewhere.
+    turn = min(max(w.nx - w.dx - w.left, 0), w.columns)
+    for r in range(w.rows):
+        gaps = pointer(work.planes, start + r * op[STRIDE] * plan.pitch)
+        tangents = pointer(gaps, plan.half)
+        out = pointer(work.planes, target + r * plan.pitch)
+        below = pointer(out, plan.half)
+        g0, t0 = _three_down(gaps, 0, down), _three_down(tangents, 0, down)
+        g1, t1 = _three_down(gaps, WIDTH, down), _three_down(tangents, WIDTH, down)
+        for low, high in ((0, turn), (turn, w.columns)):
+            p, q = _partners(w, r, low)
+            first, second = pointer(x.table, op[FEATURE] + p), pointer(y.table, (op[FEATURE] + q) * WIDTH)
+            for c in range(low, high):
+                k = c * WIDTH
+                g2, t2 = _three_down(gaps, k + 2 * WIDTH, down), _three_down(tangents, k + 2 * WIDTH, down)
+                g, t = _relu(plan, numbers, (g0 + g1 + g2, t0 + t1 + t2), spread(first, c), load(second, k))
+                store(out, k, g)
+                store(below, k, t)
+                g0, t0 = g1, t1
+                g1, t1 = g2, t2
 
 
 @part

@@ -110,6 +110,7 @@ class Planner:
         numbers[: f.ARGUMENT] = _scales(op, taps)
         if dual is not None:
             self._dual(dual, row, numbers)
+            row[f.THREE] = row[f.KIND] == duals.RELU and window is not None and _is_three(window)
 
     def _dual(self, place: int, row: np.ndarray, numbers: np.ndarray) -> None:
         activation = self.program.operations[place].dual  # type: ignore[union-attr]
@@ -406,6 +407,11 @@ def _window(given: Geometry | None) -> Geometry | None:
         (1, *given.space),
         (1, *given.places),
     )
+
+
+def _is_three(window: Geometry) -> bool:
+    # 3 by 3, and along rows one after another, none of which begins further in front than its own width.
+    return window.shape == (3, 3) and window.strides[1] == window.dilation[1] == 1 and window.pads[1][0] < 3
 
 
 def _pair(row: np.ndarray, column: int, values: Any) -> None:
