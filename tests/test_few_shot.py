@@ -48,13 +48,15 @@ def test_few_images_of_cifar():
 def test_a_run_goes_on_behind_what_it_kept(tmp_path, monkeypatch, capsys):
     few_shot, out = example(), tmp_path / "kept.jsonl"
     monkeypatch.setenv("WIDELIMIT_EXAMPLE_SIZE", "small")
-    monkeypatch.setattr("sys.argv", ["cifar_few_shot.py", "--draws", "2", "--block", "8", "--out", str(out)])
+    options = ["--draws", "2", "--block", "8", "--out", str(out), "--plot", str(tmp_path / "figure.png")]
+    monkeypatch.setattr("sys.argv", ["cifar_few_shot.py", *options])
     measured, measure = [], few_shot.measure
     monkeypatch.setattr(few_shot, "measure", lambda *a: measured.append((a[-2], a[-1])) or measure(*a))
     blocks = [(0, 8), (8, 16), (16, 20)]
     few_shot.main()
     first = capsys.readouterr().out
     assert "± " in first
+    assert (tmp_path / "figure.png").read_bytes().startswith(b"\x89PNG")
     few_shot.main()
     assert measured == [(0, blocks), (1, blocks)]
     assert capsys.readouterr().out == first

@@ -55,6 +55,8 @@ IMAGES = {
     "around": wl.serial(around(), wl.Relu(), around((2, 4)), wl.Relu(), *end()),
     "around_strides": wl.serial(around(), wl.Relu(), around(strides=(2, 3)), wl.Relu(), around(), *end()),
     "around_even": wl.serial(around(), wl.Relu(), around((2, 2), strides=(2, 2)), wl.Relu(), around(), *end()),
+    "three": wl.serial(conv(dilation=(2, 1)), wl.Relu(), conv(strides=(2, 1)), wl.Abs(), inner(), wl.Relu(), *end()),
+    "three_around": wl.serial(around(dilation=(2, 1)), wl.Relu(), around(strides=(2, 1)), wl.Relu(), around(), *end()),
     "around_pool": wl.serial(around(), wl.Relu(), AVERAGE((2, 2)), around(), wl.Relu(), *end(FLAT())),
     "smooth": wl.serial(conv(), wl.Erf(), conv(), wl.Gelu(), conv(), wl.Sin(), conv(), wl.Cos(), *end()),
     "series": wl.serial(conv(), arch.Snake(), conv(), wl.Gaussian(), *end()),
@@ -118,6 +120,7 @@ def assert_close(found, expected, tolerance):
 
 
 QUICK = ("global", "series", "flatten", "strides", "around", "head", "myrtle", "wide_resnet", "sequence")
+QUICK += ("three_around",)
 NAMES = [name if name in QUICK else pytest.param(name, marks=pytest.mark.thorough) for name in CASES]
 # Behind a pooling the gap of inputs that nearly agree is a difference of numbers of ordinary size, also in the
 # reference: its error is that of rounding, and an angle, its root, is right to the root of that.
