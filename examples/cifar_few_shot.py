@@ -9,8 +9,7 @@ The file holds arrays x_train, y_train, x_test, y_test: images (n, height, width
 Without one, the 8×8 digits of scikit-learn are used. The kernels of all depths come from one pass, and all sizes of a
 draw share them: a smaller set is the beginning of the larger, with as many images of each class. With --out, how many
 test images were right is kept, block by block, in a file of JSON lines, and a run that was interrupted goes on behind
-the last of them. With --plot, a figure is written; with --images it also has the published
-accuracies of CIFAR-10.
+the last of them. With --plot, a figure is written; with --images it also has the published accuracies of CIFAR-10.
 """
 
 import argparse
@@ -125,7 +124,7 @@ def main():
     """Print a table: one line per depth and size, as they are known."""
     small = os.environ.get("WIDELIMIT_EXAMPLE_SIZE") == "small"
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--images", help="NPZ file with x_train, y_train, x_test, y_test")
+    parser.add_argument("--images", type=pathlib.Path, help="NPZ file with x_train, y_train, x_test, y_test")
     parser.add_argument("--depths", type=int, nargs="+", default=[2] if small else [4, 8])
     parser.add_argument("--sizes", type=int, nargs="+", default=[20] if small else [40, 160])
     parser.add_argument("--test", type=int, default=20 if small else 200)
@@ -140,7 +139,7 @@ def main():
     print(wl.Auto().select(network(max(args.depths)), images[2], x[: max(args.sizes)]))
     shares, seconds = [], []
     for draw in range(args.draws):
-        key = {"draw": draw, "depths": args.depths, "sizes": args.sizes, "images": args.images}
+        key = {"draw": draw, "depths": args.depths, "sizes": args.sizes, "images": args.images and args.images.name}
 
         def measured(known, draw=draw):
             todo = [block for block in blocks if block not in known]
