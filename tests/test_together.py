@@ -141,6 +141,14 @@ def test_kernels_together_under_transformations():
         np.testing.assert_allclose(matrix, kernel(x), rtol=1e-5)
 
 
+def test_tokens_and_numbers_are_read_apart():
+    words = np.random.default_rng(1).integers(0, 5, (4, 3))
+    many = [wl.NTK(wl.serial(arch.Embedding(5, 8), wl.GlobalAvgPool(), wl.Dense(1))), wl.NTK(wl.serial(wl.Dense(1)))]
+    found = kernels.together(many, words)
+    for kernel, matrix in zip(many, found, strict=True):
+        np.testing.assert_allclose(matrix, kernel(words), rtol=1e-6)
+
+
 def test_what_together_refuses():
     with pytest.raises(ValueError, match=r"kernels\[1\]"):
         kernels.together([wl.NTK(net(1)), net(1)], X)

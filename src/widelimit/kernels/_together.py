@@ -1,14 +1,14 @@
 """Matrices of several kernels on the same inputs."""
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, TypeGuard
 
 import jax
 
 from .. import _check
 from .._precision import evaluate, result_dtype
 from .._typing import Array, PyTree
-from ..arch import cleared
+from ..arch import cleared, input_signal
 from ..engine import Wanted, blocks
 from ._base import AbstractKernel
 from ._infinite import NNGP, NTK, finite, read
@@ -54,20 +54,23 @@ def _matrices(kernels: list[AbstractKernel], x1: PyTree, x2: PyTree) -> list[Arr
         if not isinstance(kernel, NTK | NNGP):
             found[i] = kernel.block(x1, x2)
         elif i not in found:
-            alike = {
-                k: other
-                for k, other in enumerate(kernels)
-                if isinstance(other, NTK | NNGP) and bool(other.engine == kernel.engine)
-            }
-            found.update(zip(alike, _of_networks(list(alike.values()), x1, x2), strict=True))
+            alike = {k: other for k, other in enumerate(kernels) if _alike(other, kernel)}
+            found.update(zip(alike, _of_networks([*alike.values()], x1, x2), strict=True))
     return [found[i] for i in range(len(kernels))]
 
 
-def _of_networks(kernels: list[NTK | NNGP], x1: PyTree, x2: PyTree) -> list[Array]:
+def _alike(other: AbstractKernel, kernel: NTK | NNGP) -> TypeGuard[NTK | NNGP]:
+    # Networks of one engine, on inputs that are read alike.
+    if not isinstance(other, NTK | NNGP) or not bool(other.engine == kernel.engine):
+        return False
+    return input_signal(other.net).tokens == input_signal(kernel.net).tokens
+
+
+def _of_networks(kernels: Sequence[NTK | NNGP], x1: PyTree, x2: PyTree) -> list[Array]:
     nets = [kernel.net for kernel in kernels]
-    for net in nets:
-        x, y = read(net, x1, "x1"), None if x2 is None else read(net, x2, "x2")
-    y = x if y is None else y
+    batches = [(read(net, x1, "x1"), None if x2 is None else read(net, x2, "x2")) for net in nets]
+    x, other = batches[0]
+    y = x if other is None else other
     tangent = [isinstance(kernel, NTK) for kernel in kernels]
     made = blocks(kernels[0].engine, nets, x, y, wanted=Wanted(nngp=not all(tangent), ntk=any(tangent)))
     found = [block.ntk if of_ntk else block.nngp for block, of_ntk in zip(made, tangent, strict=True)]
