@@ -7,7 +7,6 @@ which the engine makes a choice of its own (`engine/_planes_size.py`).
 """
 
 import contextlib
-import statistics
 import time
 from collections.abc import Callable, Iterable, Iterator
 
@@ -23,6 +22,7 @@ from widelimit.engine._program import Dual, Linear
 from ._kernel_cases import CASES, KernelCase
 from ._own_networks import network
 from ._table import Record, show, table
+from ._timing import spread
 
 COLUMNS = {
     "case": "{case}",
@@ -75,13 +75,15 @@ def run(machine: Record, cases: Iterable[KernelCase], n: int, lanes: list[int], 
                 (first,) = _times(call, 1)
                 times = _times(call, rounds)
                 found = np.asarray(call())
-            low, middle, high = statistics.quantiles(times, n=4) if rounds > 1 else times * 3
+            time_of_call = spread(times)
             common = {"benchmark": "planes", "kind": "variant", "case": case.name, "side": "own", "n": n}
-            numbers = {"ms": 1e3 * middle, "ms_low": 1e3 * low, "ms_high": 1e3 * high, "first_s": first}
-            each = {"us": 1e6 * middle / n**2, "floor_us": 1e6 * floor, "to_floor": middle / n**2 / floor}
+            each = time_of_call.median / n**2
+            numbers = {"us": 1e6 * each, "floor_us": 1e6 * floor, "to_floor": each / floor, "first_s": first}
+            quartiles = {"ms_low": 1e3 * time_of_call.low, "ms_high": 1e3 * time_of_call.high}
+            numbers |= {"ms": 1e3 * time_of_call.median, **quartiles}
             error = float(np.abs(found[0] - exact).max() / np.abs(exact).max())
             name = OWN if count is None else f"{count:,}"
-            records.append({**common, "variant": name, **numbers, **each, "rounds": rounds, "error": error})
+            records.append({**common, "variant": name, **numbers, "rounds": rounds, "error": error})
         yield records
 
 

@@ -17,9 +17,9 @@ from ._infinite import NNGP, NTK, finite, read
 def together(kernels: Sequence[AbstractKernel], x1: Any, x2: Any = None) -> list[Array]:
     r"""Return the matrices of several kernels of ``x1`` against ``x2`` (against itself if that is None).
 
-    The numbers are those of ``[kernel(x1, x2) for kernel in kernels]``. Infinite networks on images that are the same
-    up to their global pooling, such as those of depths 1 to L, are computed in one pass, in the time of the deepest,
-    and so are the NTK and the NNGP of a network.
+    The numbers are those of ``[kernel(x1, x2) for kernel in kernels]``. Infinite networks on images or sequences that
+    `engine.Native` runs and that are the same up to their global pooling, such as those of depths 1 to L, or the NTK
+    and the NNGP of one of them, are computed in one pass, in the time of the deepest.
 
     Parameters
     ----------
