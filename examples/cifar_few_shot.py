@@ -34,7 +34,7 @@ PUBLISHED_SIZES = [10, 20, 40, 80, 160, 320, 640]
 
 
 def data(path):
-    """Return training and test images, each pixel standardised over the training images, and their classes."""
+    """Return training and test images, each channel standardised over the training images, and their classes."""
     if path is None:
         x, y = load_digits(return_X_y=True)
         x = x.reshape(-1, 8, 8, 1)
