@@ -105,11 +105,13 @@ def plot(file, depths, sizes, shares, published):
     figure, ax = plt.subplots(figsize=(7, 4.4), layout="constrained")
     for name, style, colour in zip(published, "os", ("#22252a", "#9aa1a9"), strict=False):
         ax.plot(PUBLISHED_SIZES, published[name], style, color=colour, markersize=5, fillstyle="none", label=name)
+    told = f"{len(shares)} draws, mean ± its standard error" if len(shares) > 1 else "one draw"
     for k, (depth, colour) in enumerate(zip(depths, ("#2a7f62", "#33658a", "#c8553d", "#8a6d33"), strict=False)):
         mean, error = 100 * shares[:, k].mean(0), None
         if len(shares) > 1:
             error = 100 * shares[:, k].std(0, ddof=1) / len(shares) ** 0.5
-        ax.errorbar(sizes, mean, error, color=colour, capsize=3, linewidth=1.8, label=f"CNTK of depth {depth}, here")
+        label = f"CNTK of depth {depth}, here ({told})"
+        ax.errorbar(sizes, mean, error, color=colour, capsize=3, linewidth=1.8, label=label)
     ax.set_xscale("log")
     ax.set_xticks(sizes, [str(n) for n in sizes])
     ax.minorticks_off()
