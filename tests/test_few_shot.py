@@ -1,6 +1,7 @@
 """The convolutional NTK on real images learns from four of each class, as published (Arora et al. 2020)."""
 
 import importlib.util
+import json
 import pathlib
 
 import numpy as np
@@ -43,6 +44,21 @@ def test_few_images_of_cifar():
     net, chosen = wl.NTK(few_shot.network(8)), few_shot.balanced(y, 10, 0)
     both = wl.kernels.together([net, wl.NTK(few_shot.network(9))], x_test[:3], x[chosen])
     np.testing.assert_array_equal(both[0], net(x_test[:3], x[chosen]))
+
+
+def test_the_table_of_the_docs_is_what_was_measured():
+    """Five draws of 1,000 test images; depth 14 within three errors (draws, test images) of the published row."""
+    rows = [json.loads(line) for line in (ROOT / "benchmarks" / "few_shot_cifar10.jsonl").read_text().splitlines()]
+    blocks = sorted((row["draw"], *row["block"]) for row in rows)
+    assert blocks == [(draw, low, low + 100) for draw in range(5) for low in range(0, 1000, 100)]
+    percents = np.array([sum(np.array(row["right"]) for row in rows if row["draw"] == draw) for draw in range(5)]) / 10
+    mean, error = percents.mean(0), percents.std(0, ddof=1) / 5**0.5
+    docs = (ROOT / "docs" / "engines.md").read_text(encoding="utf-8")
+    for k, depth in enumerate((8, 14)):
+        told = " | ".join(f"{m:.1f} ± {e:.1f}" for m, e in zip(mean[k], error[k], strict=True))
+        assert f"| depth {depth}, here | {told} |" in docs
+    published = np.array(example().PUBLISHED["CNTK of depth 14, published"])
+    assert np.all(np.abs(mean[1] - published) < 3 * np.hypot(error[1], np.sqrt(mean[1] * (100 - mean[1]) / 1000)))
 
 
 def test_a_run_goes_on_behind_what_it_kept(tmp_path, monkeypatch, capsys):
